@@ -1,0 +1,115 @@
+"""The catalogue: what ``models.toml`` says, as frozen, validated values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from tasks.core.money import usd_micros
+
+Use = Literal["hero", "bulk", "edit", "prototype"]
+
+
+class Strict(BaseModel):
+    """Base of everything people write in TOML: unknown keys are errors, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Limits(Strict):
+    """What the provider allows for one model, over the whole cluster. ``None`` means no limit."""
+
+    per_minute: Annotated[float, Field(gt=0)] | None = None
+    in_flight: Annotated[int, Field(gt=0)] | None = None
+    per_day: Annotated[int, Field(gt=0)] | None = None
+
+
+class AnySize(Strict):
+    """The model draws exactly the asked size (``preview``)."""
+
+    mode: Literal["any"] = "any"
+
+
+class AspectSizes(Strict):
+    """The model takes an aspect ratio and a resolution class, as Nano Banana does.
+
+    ``resolutions`` maps the parameter's value to the pixels of the picture's longer side at 1:1.
+    """
+
+    mode: Literal["aspect_ratio"] = "aspect_ratio"
+    aspect_ratios: tuple[str, ...]
+    resolutions: Mapping[str, int]
+
+
+class ExactSizes(Strict):
+    """The model takes WIDTHxHEIGHT inside bounds: multiples, a range of total pixels and of ratios."""
+
+    mode: Literal["exact"] = "exact"
+    multiple_of: int = 1
+    min_pixels: int = 1
+    max_pixels: int
+    max_ratio: float = 3.0
+    parameter: str = "size"
+
+
+class ListedSizes(Strict):
+    """The model takes one of a few named sizes."""
+
+    mode: Literal["list"] = "list"
+    sizes: tuple[str, ...]
+    parameter: str = "size"
+
+
+SizeRule = Annotated[AnySize | AspectSizes | ExactSizes | ListedSizes, Field(discriminator="mode")]
+
+
+class ModelSpec(Strict):
+    """One model of the catalogue. ``price_usd`` is the list price of one image in US dollars."""
+
+    alias: str
+    provider: str
+    model: str
+    uses: tuple[Use, ...] = ()
+    why: str = ""
+    price_usd: Decimal | None = None
+    price_date: date | None = None
+    price_source: str = ""
+    limits: Limits = Limits()
+    deadline_seconds: Annotated[float, Field(gt=0)] = 300.0
+    max_prompt_chars: Annotated[int, Field(gt=0)] = 4000
+    sizes: SizeRule = AnySize()
+    parameters: Mapping[str, str] = {}
+    fallback: tuple[str, ...] = ()
+    retires: date | None = None
+
+    @property
+    def price_usd_micros(self) -> int | None:
+        """List price of one image in micro-dollars; ``None`` where the catalogue knows no price."""
+        return None if self.price_usd is None else usd_micros(self.price_usd)
+
+
+class TemplateSpec(Strict):
+    """One prompt template. ``size`` is WIDTHxHEIGHT, or ``{field}`` to read it from the row."""
+
+    name: str
+    prompt: str
+    size: str
+    language: Literal["ko", "en"] = "en"
+    use: Use = "bulk"
+    share: bool = False
+    description: str = ""
+    columns: Mapping[str, tuple[str, ...]] = {}
+    defaults: Mapping[str, str] = {}
+
+
+class Catalogue(Strict):
+    """Models by alias and templates by name, with the aliases that all templates share."""
+
+    models: Mapping[str, ModelSpec]
+    templates: Mapping[str, TemplateSpec]
+    columns: Mapping[str, tuple[str, ...]]
+    default_model: str = "nano-banana-2"

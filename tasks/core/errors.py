@@ -1,0 +1,141 @@
+"""Every error of the project, and the classes that decide what a failure costs and whether it is tried again.
+
+::
+
+    ImagechordError
+    ├── InputError             bad rows, files or options: nothing was started (exit code 2)
+    ├── ConfigurationError     bad settings or a missing component: nothing was started (exit code 2)
+    ├── Superseded             this message is out of date; the ledger has moved on
+    ├── ImageEnded             an image has reached its end: never retried
+    └── StepError              a step could not do its work; ``error_class`` says what follows
+        ├── NotSent            the request never left: connection refused, DNS
+        ├── RateLimited        429: the whole queue of the model pauses
+        ├── Overloaded         500, 503, 529: backoff
+        ├── Ambiguous          perhaps paid, perhaps not: read timeout, dropped connection
+        ├── NoImage            a success answer without an image
+        ├── BadBytes           truncated or undecodable image
+        ├── Refused            content policy
+        ├── Invalid            400, 404: will never work as asked
+        └── Account            401, 402, 403, quota: nothing of this model will work for now
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class ErrorClass(StrEnum):
+    """How a failed step is treated; stored in the ledger, so the values are stable."""
+
+    NOT_SENT = "not_sent"
+    RATE_LIMITED = "rate_limited"
+    OVERLOADED = "overloaded"
+    AMBIGUOUS = "ambiguous"
+    NO_IMAGE = "no_image"
+    BAD_BYTES = "bad_bytes"
+    REFUSED = "refused"
+    INVALID = "invalid"
+    ACCOUNT = "account"
+
+
+class ImagechordError(Exception):
+    """Base of every error raised on purpose. Its text is meant for people: what, where, and the mend."""
+
+
+class InputError(ImagechordError):
+    """Bad rows, files or options. ``problems`` holds one line for each, already worded for the user."""
+
+    def __init__(self, message: str, problems: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.problems = problems
+
+
+class ConfigurationError(ImagechordError):
+    """A setting is wrong or a component is missing. The text names the variable or file and the mend."""
+
+
+class Superseded(ImagechordError):
+    """The message belongs to a dispatch that is no longer the current one, or its image has ended."""
+
+
+class ImageEnded(ImagechordError):
+    """The image is in an end state now (failed, refused, cancelled). Red in Flower; never retried."""
+
+
+class StepError(ImagechordError):
+    """A step failed against the outside world.
+
+    ``retry_after_seconds`` is what the other side asked for (``Retry-After``), if it did.
+    ``cost_usd_micros`` is what the failed call is known to have cost; ``None`` means unknown, which the
+    ledger counts as the list price for :class:`Ambiguous` and as nothing for the others.
+    ``trace_id`` is the other side's own name for the call.
+    """
+
+    error_class: ErrorClass
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        retry_after_seconds: float | None = None,
+        cost_usd_micros: int | None = None,
+        trace_id: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+        self.cost_usd_micros = cost_usd_micros
+        self.trace_id = trace_id
+
+
+class NotSent(StepError):
+    """The request never reached the other side (connection refused, DNS): retrying is free."""
+
+    error_class = ErrorClass.NOT_SENT
+
+
+class RateLimited(StepError):
+    """The other side said 429."""
+
+    error_class = ErrorClass.RATE_LIMITED
+
+
+class Overloaded(StepError):
+    """The other side is in trouble (500, 503, 529) and did not do the work."""
+
+    error_class = ErrorClass.OVERLOADED
+
+
+class Ambiguous(StepError):
+    """The work may have been done and paid for: read timeout, connection dropped, download failed."""
+
+    error_class = ErrorClass.AMBIGUOUS
+
+
+class NoImage(StepError):
+    """The other side reported success and sent no image."""
+
+    error_class = ErrorClass.NO_IMAGE
+
+
+class BadBytes(StepError):
+    """What came is not a whole image."""
+
+    error_class = ErrorClass.BAD_BYTES
+
+
+class Refused(StepError):
+    """Content policy: the same prompt will be refused again."""
+
+    error_class = ErrorClass.REFUSED
+
+
+class Invalid(StepError):
+    """The request is wrong (400, 404, 413, 422): sending it again cannot help."""
+
+    error_class = ErrorClass.INVALID
+
+
+class Account(StepError):
+    """Key, credit or quota (401, 402, 403): every request to this service fails until a person acts."""
+
+    error_class = ErrorClass.ACCOUNT

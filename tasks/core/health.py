@@ -1,0 +1,16 @@
+"""What ``doctor`` and ``/health`` say of one component."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """``off``: not configured, and the pipeline does without. ``mend`` is a command or variable to set."""
+
+    component: str
+    status: Literal["ok", "off", "bad"]
+    detail: str
+    mend: str = ""

@@ -1,0 +1,60 @@
+"""What a finished (or resting) round of a batch has come to: the content of Slack, terminal and report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from tasks.core.states import State
+
+
+@dataclass(frozen=True, slots=True)
+class FailureGroup:
+    """Images that ended, or wait, for the same reason. ``error_class`` as in ErrorClass, or a state's own word."""
+
+    state: State
+    error_class: str
+    step: str
+    message: str
+    count: int
+    example_keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchSummary:
+    """Counts add up to ``total`` together with ``skipped`` rows. Times are aware; money is micro-dollars."""
+
+    batch_id: str
+    name: str
+    round: int
+    total: int
+    counts: Mapping[State, int]
+    skipped_rows: int
+    models: tuple[str, ...]
+    started_at: datetime
+    ended_at: datetime
+    spent_usd_micros: int
+    reused: int
+    failures: tuple[FailureGroup, ...]
+    report_url: str | None = None
+
+    @property
+    def published(self) -> int:
+        """Images whose URL is written where it belongs."""
+        return self.counts.get(State.PUBLISHED, 0)
+
+    @property
+    def failed(self) -> int:
+        """Images that ended without being published."""
+        return sum(self.counts.get(s, 0) for s in (State.FAILED, State.REFUSED, State.CANCELLED))
+
+    @property
+    def waiting(self) -> int:
+        """Images that wait for a person."""
+        return sum(self.counts.get(s, 0) for s in (State.HELD, State.UNKNOWN))
+
+    @property
+    def duration_seconds(self) -> float:
+        """From the first submit of the batch to its rest."""
+        return (self.ended_at - self.started_at).total_seconds()

@@ -1,0 +1,1 @@
+"""The embedded stack: Valkey and a worker, started and stopped with the command."""

@@ -1,0 +1,1 @@
+"""Cluster-wide limits per model."""

@@ -1,0 +1,1 @@
+"""Where rows come from: CSV, JSONL, xlsx, or any iterable of mappings."""

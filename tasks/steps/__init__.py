@@ -1,0 +1,1 @@
+"""The Celery tasks: thin; each parses ids, calls one plain function, records."""

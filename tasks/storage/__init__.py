@@ -1,0 +1,1 @@
+"""Staging and public storage: a local folder, or S3."""

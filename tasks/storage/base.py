@@ -1,0 +1,57 @@
+"""Two stores: *staging* holds what was paid for until it is published, *public* is what the world sees."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from tasks.core.health import Health
+
+
+@dataclass(frozen=True, slots=True)
+class StagedPicture:
+    """A picture in staging. ``sha256`` is 64 hexadecimal characters of its bytes."""
+
+    key: str
+    content_type: str
+    size_bytes: int
+    sha256: str
+
+
+class Staging(Protocol):
+    """Written by ``generate``, read by ``upload_s3``, perhaps on another machine."""
+
+    def put(self, key: str, data: bytes, content_type: str) -> None:
+        """Store the bytes whole or not at all. Raises StepError (NotSent, Overloaded, Account, Invalid)."""
+        ...
+
+    def get(self, key: str) -> bytes:
+        """Read them back. Raises Invalid when there is no such key, else as ``put``."""
+        ...
+
+    def delete(self, key: str) -> None:
+        """Remove; a key that is not there is fine."""
+        ...
+
+    def check(self) -> Health:
+        """Write, read and remove a probe."""
+        ...
+
+
+class PublicStore(Protocol):
+    """Where ``upload_s3`` puts pictures."""
+
+    def publish(self, staged: StagedPicture, staging: Staging, key: str, metadata: dict[str, str]) -> str:
+        """Make the staged picture public under ``key`` and return its URL. Idempotent.
+
+        Raises StepError of the fitting class.
+        """
+        ...
+
+    def url(self, key: str) -> str:
+        """The public URL of a key, correctly quoted."""
+        ...
+
+    def check(self) -> Health:
+        """Say whether the store can be written."""
+        ...
