@@ -30,3 +30,13 @@ class Size:
         if not (16 <= size.width <= 8192 and 16 <= size.height <= 8192):
             raise InputError(f"size {text!r} is out of range; each side is 16 to 8192 pixels")
         return size
+
+
+@dataclass(frozen=True, slots=True)
+class StagedPicture:
+    """A picture in staging. ``sha256`` is 64 hexadecimal characters of its bytes."""
+
+    key: str
+    content_type: str
+    size_bytes: int
+    sha256: str

@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
 
 from tasks.core.health import Health
-
-
-@dataclass(frozen=True, slots=True)
-class StagedPicture:
-    """A picture in staging. ``sha256`` is 64 hexadecimal characters of its bytes."""
-
-    key: str
-    content_type: str
-    size_bytes: int
-    sha256: str
+from tasks.core.pictures import StagedPicture
 
 
 class Staging(Protocol):

@@ -1,0 +1,25 @@
+"""The Celery app that ``celery -A tasks`` finds.
+
+It never becomes the current app: a host project's ``@shared_task`` keeps binding to the host's own. Everything
+is named by strings, so importing this module loads no task and reads no setting.
+"""
+
+from __future__ import annotations
+
+from celery import Celery
+
+app = Celery(
+    "imagechord",
+    set_as_current=False,
+    config_source="tasks.celeryconfig",
+    task_cls="tasks.steps.base:Step",
+    include=[
+        "tasks.steps.start_batch",
+        "tasks.steps.generate",
+        "tasks.steps.upload_s3",
+        "tasks.steps.patch_cms",
+        "tasks.steps.slack_summary",
+        "tasks.steps.sweep",
+    ],
+)
+app.steps["worker"].add("tasks.steps.lease:Lease")

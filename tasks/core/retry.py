@@ -1,0 +1,104 @@
+"""One table that says what follows a failure. Pure: error and counts in, decision out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from tasks.core.errors import ErrorClass
+from tasks.core.states import State
+
+MAX_COUNTDOWN_SECONDS = 60.0
+"""A longer wait is given back to the ledger (``not_before``): the broker would deliver it again and again."""
+
+Policy = Literal["retry_once", "hold"]
+
+
+@dataclass(frozen=True, slots=True)
+class RetryRules:
+    """``max_attempts``: paid calls of one image in total. ``max_delivery_attempts``: tries of an upload or patch."""
+
+    max_attempts: int = 3
+    max_delivery_attempts: int = 10
+    max_unsent: int = 12
+    on_unknown: Policy = "retry_once"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One failed try. The counts include it; ``unsent`` counts tries that could not have cost anything."""
+
+    error_class: ErrorClass
+    attempts: int = 0
+    unknowns: int = 0
+    unsent: int = 0
+    retry_after_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """``wait_seconds`` is set exactly when the image is tried again; ``end`` exactly when it is not.
+
+    ``holds_model``: every other image of this model would meet the same end; hold them too.
+    """
+
+    wait_seconds: float | None = None
+    end: State | None = None
+    holds_model: bool = False
+
+    @property
+    def gives_back(self) -> bool:
+        """Whether the wait is too long for a message and goes to the ledger."""
+        return self.wait_seconds is not None and self.wait_seconds > MAX_COUNTDOWN_SECONDS
+
+
+def backoff_seconds(tries: int) -> float:
+    """2ⁿ seconds after the n-th try, never more than a minute."""
+    return min(2.0 ** min(tries, 10), MAX_COUNTDOWN_SECONDS)
+
+
+def after_generate(failure: Failure, rules: RetryRules) -> Decision:  # noqa: PLR0911 a table: one row, one return
+    """What follows a failed paid call."""
+    asked = failure.retry_after_seconds
+    match failure.error_class:
+        case ErrorClass.REFUSED:
+            return Decision(end=State.REFUSED)
+        case ErrorClass.INVALID:
+            return Decision(end=State.FAILED)
+        case ErrorClass.ACCOUNT:
+            return Decision(end=State.HELD, holds_model=True)
+        case ErrorClass.RATE_LIMITED:
+            # The model's queue is paused for everybody; the image did nothing wrong.
+            return Decision(wait_seconds=max(asked or 0.0, backoff_seconds(failure.unsent)))
+        case ErrorClass.NOT_SENT:
+            if failure.unsent >= rules.max_unsent:
+                return Decision(end=State.HELD)
+            return Decision(wait_seconds=backoff_seconds(failure.unsent))
+        case ErrorClass.AMBIGUOUS:
+            return _after_unknown(failure, rules)
+        case ErrorClass.OVERLOADED | ErrorClass.NO_IMAGE | ErrorClass.BAD_BYTES:
+            if failure.attempts >= rules.max_attempts:
+                return Decision(end=State.FAILED)
+            return Decision(wait_seconds=max(asked or 0.0, backoff_seconds(failure.attempts)))
+
+
+def _after_unknown(failure: Failure, rules: RetryRules) -> Decision:
+    if rules.on_unknown == "hold":
+        return Decision(end=State.UNKNOWN)
+    if failure.unknowns > 1 or failure.attempts >= rules.max_attempts:
+        return Decision(end=State.FAILED)
+    return Decision(wait_seconds=backoff_seconds(failure.attempts))
+
+
+def after_delivery(failure: Failure, rules: RetryRules) -> Decision:
+    """What follows a failed upload or patch: both are free and may be repeated."""
+    match failure.error_class:
+        case ErrorClass.ACCOUNT:
+            return Decision(end=State.HELD)
+        case ErrorClass.INVALID | ErrorClass.REFUSED:
+            return Decision(end=State.FAILED)
+        case _ if failure.attempts >= rules.max_delivery_attempts:
+            return Decision(end=State.FAILED)
+        case _:
+            wait = max(failure.retry_after_seconds or 0.0, backoff_seconds(failure.attempts))
+            return Decision(wait_seconds=wait)

@@ -1,0 +1,45 @@
+"""Names of tasks and queues: said here once, stable, usable with ``send_task`` from another code base."""
+
+from __future__ import annotations
+
+from tasks.core.dispatch import StepName
+
+PREFIX = "imagechord"
+GENERATE = f"{PREFIX}.generate"
+START_BATCH = f"{PREFIX}.start_batch"
+UPLOAD_S3 = f"{PREFIX}.upload_s3"
+PATCH_CMS = f"{PREFIX}.patch_cms"
+SLACK_SUMMARY = f"{PREFIX}.slack_summary"
+SWEEP = f"{PREFIX}.sweep"
+
+DELIVER_QUEUE = f"{PREFIX}.deliver"
+CONTROL_QUEUE = f"{PREFIX}.control"
+
+FIRST, LAST = 0, 6
+"""Message priorities on Redis, where 0 is the highest: what is paid for is delivered before more is bought."""
+
+
+def generate_task(model: str) -> str:
+    """The task type that buys pictures of a model."""
+    return f"{GENERATE}.{model}"
+
+
+def model_queue(model: str) -> str:
+    """The queue of a model."""
+    return f"{PREFIX}.{model}"
+
+
+def task_of(step: StepName, model: str) -> str:
+    """The task name of a step."""
+    return generate_task(model) if step is StepName.GENERATE else f"{PREFIX}.{step}"
+
+
+def route(task_name: str) -> tuple[str, int] | None:
+    """Queue and priority of a task; ``None`` for a task that is not ours."""
+    if task_name.startswith(f"{GENERATE}."):
+        return model_queue(task_name.removeprefix(f"{GENERATE}.")), LAST
+    if task_name in {UPLOAD_S3, PATCH_CMS}:
+        return DELIVER_QUEUE, FIRST
+    if task_name.startswith(f"{PREFIX}."):
+        return CONTROL_QUEUE, FIRST
+    return None

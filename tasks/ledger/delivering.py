@@ -1,0 +1,126 @@
+"""The moves of the two free steps: upload and patch. Both are idempotent, so they need no claim."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import select, update
+
+from tasks.core.dispatch import StepName, Ticket
+from tasks.core.errors import StepError, Superseded
+from tasks.core.retry import Decision
+from tasks.core.states import State
+from tasks.ledger.engine import Ledger
+from tasks.ledger.rows import Delivery
+from tasks.ledger.schema import batch, image, picture
+
+_ENTRY = {StepName.UPLOAD: State.GENERATED, StepName.PATCH: State.UPLOADED}
+_BEYOND = {
+    StepName.UPLOAD: frozenset({State.UPLOADED, State.PUBLISHED}),
+    StepName.PATCH: frozenset({State.PUBLISHED}),
+}
+
+
+def load(ledger: Ledger, ticket: Ticket, step: StepName) -> Delivery | None:
+    """Read what the step needs; ``None`` when the image is beyond it (then the chain simply goes on).
+
+    Raises Superseded when the message is out of date or the image is not where the step begins.
+    """
+    with ledger.read() as connection:
+        row = connection.execute(
+            select(image, picture, batch.c.key_pattern)
+            .join(batch, batch.c.id == image.c.batch_id)
+            .outerjoin(picture, picture.c.fingerprint == image.c.fingerprint)
+            .where(image.c.id == ticket.image_id)
+        ).first()
+    if row is None:
+        raise Superseded(f"image {ticket.image_id} is not in this ledger")
+    if row.dispatch_no != ticket.dispatch_no:
+        raise Superseded(f"image {row.key!r} was sent again: {ticket.dispatch_no} is older than {row.dispatch_no}")
+    if row.state in _BEYOND[step]:
+        return None
+    if row.state != _ENTRY[step]:
+        raise Superseded(f"image {row.key!r} is {row.state}, {step} begins at {_ENTRY[step]}")
+    return Delivery(
+        image_id=row.id,
+        batch_id=row.batch_id,
+        dispatch_no=row.dispatch_no,
+        attempt=row.delivery_attempts + 1,
+        key=row.key,
+        variant=row.variant,
+        template=row.template,
+        model=row.model,
+        key_pattern=row.key_pattern,
+        fingerprint=row.fingerprint,
+        staging_key=row.staging_key,
+        content_type=row.content_type,
+        extension=row.extension,
+        size_bytes=row.size_bytes,
+        sha256=row.sha256,
+        public_url=row.public_url,
+    )
+
+
+def settle_uploaded(ledger: Ledger, delivery: Delivery, output_key: str, public_url: str) -> None:
+    """The picture is public. Raises Superseded when the image was sent again meanwhile."""
+    _move(
+        ledger,
+        delivery,
+        StepName.UPLOAD,
+        state=State.UPLOADED,
+        output_key=output_key,
+        public_url=public_url,
+        delivery_attempts=0,
+        error_class=None,
+        error_step=None,
+        error_message=None,
+    )
+
+
+def settle_published(ledger: Ledger, delivery: Delivery, receipt: str) -> None:
+    """The CMS has it. Raises Superseded when the image was sent again meanwhile."""
+    _move(
+        ledger,
+        delivery,
+        StepName.PATCH,
+        state=State.PUBLISHED,
+        cms_receipt=receipt,
+        published_at=datetime.now(UTC),
+        error_class=None,
+        error_step=None,
+        error_message=None,
+    )
+
+
+def settle_delivery_failure(
+    ledger: Ledger, delivery: Delivery, step: StepName, error: StepError, decision: Decision
+) -> None:
+    """Record a failed upload or patch and do as decided: try again, wait in the ledger, or end."""
+    values: dict[str, Any] = {
+        "delivery_attempts": delivery.attempt,
+        "error_class": error.error_class,
+        "error_step": step,
+        "error_message": str(error),
+    }
+    if decision.end is not None:
+        values["state"] = decision.end
+    elif decision.gives_back:
+        # The state stays; the sweep sends it again after the wait.
+        values["not_before"] = datetime.now(UTC) + timedelta(seconds=decision.wait_seconds or 0.0)
+    _move(ledger, delivery, step, **values)
+
+
+def _move(ledger: Ledger, delivery: Delivery, step: StepName, **values: Any) -> None:
+    with ledger.write() as connection:
+        moved = connection.execute(
+            update(image)
+            .where(
+                image.c.id == delivery.image_id,
+                image.c.dispatch_no == delivery.dispatch_no,
+                image.c.state == _ENTRY[step],
+            )
+            .values(moved_at=datetime.now(UTC), **values)
+        )
+    if moved.rowcount != 1:
+        raise Superseded(f"image {delivery.key!r} was moved by another worker during {step}")

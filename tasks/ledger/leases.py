@@ -1,0 +1,79 @@
+"""One lease per worker process: its heartbeat holds everything it has claimed."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import or_, select, update
+
+from tasks.core.states import State
+from tasks.ledger.engine import Ledger
+from tasks.ledger.schema import image, worker
+
+HEARTBEAT_SECONDS = 5.0
+EXPIRY = timedelta(seconds=15)
+
+
+def register_worker(ledger: Ledger, hostname: str, queues: Sequence[str]) -> str:
+    """Write the worker's row and return its id."""
+    worker_id = str(uuid.uuid4())
+    now = datetime.now(UTC)
+    with ledger.write() as connection:
+        connection.execute(
+            worker.insert().values(
+                id=worker_id, hostname=hostname, queues=list(queues), started_at=now, heartbeat_at=now
+            )
+        )
+    return worker_id
+
+
+def beat(ledger: Ledger, worker_id: str) -> None:
+    """Prolong the lease by :data:`EXPIRY` from now."""
+    with ledger.write() as connection:
+        connection.execute(update(worker).where(worker.c.id == worker_id).values(heartbeat_at=datetime.now(UTC)))
+
+
+def stop_worker(ledger: Ledger, worker_id: str) -> None:
+    """The worker ends; whatever it still holds is free at once."""
+    with ledger.write() as connection:
+        connection.execute(update(worker).where(worker.c.id == worker_id).values(stopped_at=datetime.now(UTC)))
+
+
+def reap(ledger: Ledger) -> int:
+    """Mark workers whose lease has expired as stopped; returns how many died since the last call."""
+    now = datetime.now(UTC)
+    with ledger.write() as connection:
+        result = connection.execute(
+            update(worker)
+            .where(worker.c.stopped_at.is_(None), worker.c.heartbeat_at <= now - EXPIRY)
+            .values(stopped_at=now)
+        )
+    return result.rowcount
+
+
+def live_queues(ledger: Ledger) -> set[str]:
+    """Queues that at least one living worker consumes."""
+    with ledger.read() as connection:
+        rows = connection.scalars(
+            select(worker.c.queues).where(
+                worker.c.stopped_at.is_(None), worker.c.heartbeat_at > datetime.now(UTC) - EXPIRY
+            )
+        ).all()
+    return {queue for queues in rows for queue in queues}
+
+
+def orphaned_claims(ledger: Ledger) -> list[int]:
+    """Images that are `generating` for a worker which is dead or has stopped."""
+    gone = or_(
+        worker.c.stopped_at.is_not(None), worker.c.heartbeat_at <= datetime.now(UTC) - EXPIRY, worker.c.id.is_(None)
+    )
+    with ledger.read() as connection:
+        return list(
+            connection.scalars(
+                select(image.c.id)
+                .outerjoin(worker, worker.c.id == image.c.worker_id)
+                .where(image.c.state == State.GENERATING, gone)
+            )
+        )

@@ -1,0 +1,185 @@
+"""What people and reports read of the ledger: nothing here changes a row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, func, select
+
+from tasks.core.errors import InputError
+from tasks.core.pictures import Size
+from tasks.core.states import State
+from tasks.core.views import ImageView, SkippedRow, attention_rank
+from tasks.ledger.engine import Ledger
+from tasks.ledger.schema import attempt, batch, image, picture, skipped_row, thumbnail
+
+_PAGE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRow:
+    """One batch as the ledger has it. ``columns`` is the header of its source."""
+
+    id: str
+    name: str
+    source: str
+    template: str
+    phase: str
+    total: int
+    skipped: int
+    round: int
+    columns: tuple[str, ...]
+    notes: tuple[str, ...]
+    budget_usd_micros: int | None
+    spent_usd_micros: int
+    created_at: datetime
+    started_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRow:
+    """One paid call."""
+
+    number: int
+    model: str
+    started_at: datetime
+    ended_at: datetime | None
+    outcome: str | None
+    message: str | None
+    trace_id: str | None
+    cost_usd_micros: int | None
+
+
+def find_batch(ledger: Ledger, reference: str | None = None) -> BatchRow:
+    """The batch of an id, the beginning of an id, or a name; the newest when ``reference`` is ``None``.
+
+    Raises InputError when there is none, or several.
+    """
+    newest = select(batch).where(batch.c.phase != "planning").order_by(batch.c.created_at.desc())
+    with ledger.read() as connection:
+        if reference is None:
+            rows = connection.execute(newest.limit(1)).all()
+        else:
+            starts = batch.c.id.startswith(reference, autoescape=True)
+            rows = connection.execute(newest.where(starts | (batch.c.name == reference)).limit(6)).all()
+    exact = [row for row in rows if row.id == reference]
+    if exact:
+        rows = exact
+    if not rows:
+        what = f"no batch {reference!r}" if reference else "no batch yet"
+        raise InputError(f"{what} in this ledger ({ledger.url.render_as_string()}); 'imagechord status --all' lists them")
+    if len(rows) > 1:
+        raise InputError(f"{reference!r} fits several batches: {', '.join(row.id for row in rows)}; type more of it")
+    return _batch_row(rows[0])
+
+
+def list_batches(ledger: Ledger, limit: int = 20) -> list[BatchRow]:
+    """The newest batches first."""
+    with ledger.read() as connection:
+        rows = connection.execute(select(batch).order_by(batch.c.created_at.desc()).limit(limit)).all()
+    return [_batch_row(row) for row in rows]
+
+
+def _batch_row(row: Row[*tuple[Any, ...]]) -> BatchRow:
+    names = ("id", "name", "source", "template", "phase", "total", "skipped", "round", "budget_usd_micros")
+    values = {name: getattr(row, name) for name in (*names, "spent_usd_micros", "created_at", "started_at")}
+    return BatchRow(**values, columns=tuple(row.columns), notes=tuple(row.notes))
+
+
+def batch_models(ledger: Ledger, batch_id: str) -> list[str]:
+    """The aliases of the models that the batch's images use."""
+    with ledger.read() as connection:
+        return sorted(connection.scalars(select(image.c.model).where(image.c.batch_id == batch_id).distinct()))
+
+
+def state_counts(ledger: Ledger, batch_id: str) -> dict[State, int]:
+    """How many images are in each state; states without images are left out."""
+    with ledger.read() as connection:
+        rows = connection.execute(
+            select(image.c.state, func.count()).where(image.c.batch_id == batch_id).group_by(image.c.state)
+        ).all()
+    return {State(state): count for state, count in rows}
+
+
+def bought_fingerprints(ledger: Ledger, fingerprints: Sequence[str]) -> set[str]:
+    """Which of these pictures have been bought already: one query for a whole chunk."""
+    with ledger.read() as connection:
+        rows = connection.scalars(
+            select(picture.c.fingerprint).where(picture.c.fingerprint.in_(fingerprints), picture.c.bought)
+        )
+        return set(rows)
+
+
+def images(ledger: Ledger, batch_id: str, *, thumbnails: bool = False, key: str | None = None) -> Iterator[ImageView]:
+    """Every image of a batch, those that need a person first, a page at a time."""
+    columns = [image, thumbnail.c.jpeg] if thumbnails else [image]
+    query = select(*columns).where(image.c.batch_id == batch_id)
+    if thumbnails:
+        query = query.outerjoin(thumbnail, thumbnail.c.fingerprint == image.c.fingerprint)
+    if key is not None:
+        query = query.where(image.c.key == key)
+    for rank in sorted({attention_rank(state) for state in State}):
+        states = [state for state in State if attention_rank(state) == rank]
+        last = 0
+        while True:
+            with ledger.read() as connection:
+                page = connection.execute(
+                    query.where(image.c.state.in_(states), image.c.id > last).order_by(image.c.id).limit(_PAGE)
+                ).all()
+            yield from (_view(row, row.jpeg if thumbnails else None) for row in page)
+            if len(page) < _PAGE:
+                break
+            last = page[-1].id
+
+
+def _view(row: Row[*tuple[Any, ...]], jpeg: bytes | None) -> ImageView:
+    return ImageView(
+        line=row.line,
+        key=row.key,
+        variant=row.variant,
+        template=row.template,
+        model=row.model,
+        prompt=row.prompt,
+        state=State(row.state),
+        size=Size(row.width, row.height),
+        cost_usd_micros=row.cost_usd_micros,
+        reused=row.reused,
+        attempts=row.attempts,
+        error_class=row.error_class,
+        error_step=row.error_step,
+        error_message=row.error_message,
+        public_url=row.public_url,
+        output_key=row.output_key,
+        fingerprint=row.fingerprint,
+        cms_receipt=row.cms_receipt,
+        created_at=row.created_at,
+        published_at=row.published_at,
+        thumbnail=jpeg,
+        row=row.row,
+    )
+
+
+def skipped_rows(ledger: Ledger, batch_id: str) -> Iterator[SkippedRow]:
+    """The rows that were left out, in the order of their lines."""
+    with ledger.read() as connection:
+        rows = connection.execute(
+            select(skipped_row).where(skipped_row.c.batch_id == batch_id).order_by(skipped_row.c.line)
+        ).all()
+    for row in rows:
+        yield SkippedRow(line=row.line, problems=tuple(row.problems), row=row.row)
+
+
+def attempts(ledger: Ledger, batch_id: str, key: str) -> list[AttemptRow]:
+    """Every paid call for a key, oldest first."""
+    columns = [getattr(attempt.c, name) for name in AttemptRow.__slots__]
+    with ledger.read() as connection:
+        rows = connection.execute(
+            select(*columns)
+            .join(image, image.c.id == attempt.c.image_id)
+            .where(image.c.batch_id == batch_id, image.c.key == key)
+            .order_by(attempt.c.id)
+        ).all()
+    return [AttemptRow(*row) for row in rows]

@@ -1,0 +1,55 @@
+"""Typed pieces of the ledger's rows that the moves hand out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tasks.core.pictures import Size
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to make one paid call for an image, and all that the call needs.
+
+    ``fence`` grows with every claim of the image: whoever settles with an old one is too late.
+    ``price_usd_micros`` is what is reserved. ``spec`` is the model as frozen into the batch.
+    """
+
+    image_id: int
+    batch_id: str
+    dispatch_no: int
+    fence: int
+    attempt: int
+    unknowns: int
+    key: str
+    prompt: str
+    size: Size
+    native_size: Size
+    parameters: Mapping[str, str]
+    fingerprint: str
+    price_usd_micros: int
+    spec: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What the upload and patch steps need to know of an image. ``picture`` parts are those in staging."""
+
+    image_id: int
+    batch_id: str
+    dispatch_no: int
+    attempt: int
+    key: str
+    variant: int
+    template: str
+    model: str
+    key_pattern: str
+    fingerprint: str
+    staging_key: str
+    content_type: str
+    extension: str
+    size_bytes: int
+    sha256: str
+    public_url: str | None

@@ -1,0 +1,225 @@
+"""The ledger's tables. Ids and enums are text, money is integer micro-dollars, times are UTC.
+
+What each table is for:
+
+* ``ledger``   one row: the identity of this ledger, also registered in Redis.
+* ``batch``    one row per submitted batch, with its catalogue frozen and its money.
+* ``image``    one row per image to publish: where it is, who holds it, what it cost.
+* ``attempt``  one row per paid call.
+* ``picture``  one row per fingerprint that is bought or being bought: nothing is bought twice.
+* ``thumbnail`` the small JPEG of a picture, for the contact sheet.
+* ``skipped_row`` rows left out with ``--skip-bad-rows``.
+* ``worker``   one row per worker process: the lease of everything it has claimed.
+* ``summary``  one row per batch and round: claimed, sent, marked.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware datetime in UTC; SQLite would silently drop the zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse naive times: they are a bug of the caller."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("naive datetime given to the ledger")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Give the zone back."""
+        return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
+
+
+# SQLite counts rowids only for INTEGER PRIMARY KEY.
+_Id = BigInteger().with_variant(Integer, "sqlite")
+
+
+def _time(name: str) -> Column[Any]:
+    return Column(name, UtcDateTime)
+
+
+ledger = Table(
+    "imagechord_ledger",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
+batch = Table(
+    "imagechord_batch",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("name", String(200), nullable=False),
+    Column("source", Text, nullable=False),
+    Column("template", String(100), nullable=False),
+    Column("phase", String(12), nullable=False),  # planning, started, cancelled
+    Column("total", Integer, nullable=False),
+    Column("skipped", Integer, nullable=False),
+    Column("round", Integer, nullable=False),
+    Column("catalogue", JSON, nullable=False),  # {"models": {alias: spec}, "templates": {name: spec}}
+    Column("columns", JSON, nullable=False),  # the source's own header, in order
+    Column("key_pattern", Text, nullable=False),
+    Column("notes", JSON, nullable=False),
+    Column("digest", String(64), nullable=False, index=True),  # of the rows and options: the same run again
+    Column("idempotency_key", String(200), unique=True),
+    Column("budget_usd_micros", BigInteger),
+    Column("reserved_usd_micros", BigInteger, nullable=False),
+    Column("spent_usd_micros", BigInteger, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    _time("started_at"),
+)
+
+image = Table(
+    "imagechord_image",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=True),
+    Column("batch_id", String(32), ForeignKey(batch.c.id), nullable=False),
+    Column("line", Integer, nullable=False),
+    Column("key", String(400), nullable=False),
+    Column("variant", Integer, nullable=False),
+    Column("template", String(100), nullable=False),
+    Column("model", String(100), nullable=False),
+    Column("prompt", Text, nullable=False),
+    Column("width", Integer, nullable=False),
+    Column("height", Integer, nullable=False),
+    Column("parameters", JSON, nullable=False),
+    Column("native_size", String(16), nullable=False),
+    Column("fingerprint", String(64), nullable=False),
+    Column("row", JSON, nullable=False),
+    Column("state", String(12), nullable=False),
+    Column("dispatch_no", Integer, nullable=False),
+    Column("fence", Integer, nullable=False),
+    Column("worker_id", String(36)),
+    Column("attempts", Integer, nullable=False),  # paid calls, in total
+    Column("unknowns", Integer, nullable=False),  # of these, calls whose outcome is not known
+    Column("delivery_attempts", Integer, nullable=False),  # of the step it is in
+    Column("reserved_usd_micros", BigInteger, nullable=False),
+    Column("cost_usd_micros", BigInteger, nullable=False),
+    Column("reused", Boolean, nullable=False),
+    _time("not_before"),
+    Column("error_class", String(20)),
+    Column("error_step", String(20)),
+    Column("error_message", Text),
+    Column("output_key", Text),
+    Column("public_url", Text),
+    Column("cms_receipt", Text),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("moved_at", UtcDateTime, nullable=False),
+    _time("generated_at"),
+    _time("published_at"),
+    UniqueConstraint("batch_id", "key", "variant"),
+    Index(None, "batch_id", "state", "model"),
+    Index(None, "worker_id", "state"),
+)
+
+attempt = Table(
+    "imagechord_attempt",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=True),
+    Column("image_id", _Id, ForeignKey(image.c.id), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("dispatch_no", Integer, nullable=False),
+    Column("fence", Integer, nullable=False),
+    Column("model", String(100), nullable=False),
+    Column("worker_id", String(36), nullable=False),
+    Column("started_at", UtcDateTime, nullable=False),
+    _time("ended_at"),
+    Column("outcome", String(20)),  # "generated" or an error class
+    Column("message", Text),
+    Column("trace_id", Text),
+    Column("cost_usd_micros", BigInteger),
+    UniqueConstraint("image_id", "fence"),
+)
+
+picture = Table(
+    "imagechord_picture",
+    metadata,
+    Column("fingerprint", String(64), primary_key=True),
+    Column("image_id", _Id, nullable=False),  # who bought it, or is buying it
+    Column("bought", Boolean, nullable=False),
+    Column("staging_key", Text),
+    Column("content_type", String(40)),
+    Column("extension", String(8)),
+    Column("size_bytes", Integer),
+    Column("sha256", String(64)),
+    Column("cost_usd_micros", BigInteger),
+    _time("bought_at"),
+)
+
+thumbnail = Table(
+    "imagechord_thumbnail",
+    metadata,
+    Column("fingerprint", String(64), primary_key=True),
+    Column("jpeg", LargeBinary, nullable=False),
+)
+
+skipped_row = Table(
+    "imagechord_skipped_row",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=True),
+    Column("batch_id", String(32), ForeignKey(batch.c.id), nullable=False, index=True),
+    Column("line", Integer, nullable=False),
+    Column("problems", JSON, nullable=False),
+    Column("row", JSON, nullable=False),
+)
+
+worker = Table(
+    "imagechord_worker",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("hostname", String(255), nullable=False),
+    Column("queues", JSON, nullable=False),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("heartbeat_at", UtcDateTime, nullable=False),
+    _time("stopped_at"),
+)
+
+summary = Table(
+    "imagechord_summary",
+    metadata,
+    Column("batch_id", String(32), ForeignKey(batch.c.id), primary_key=True),
+    Column("round", Integer, primary_key=True),
+    Column("kind", String(8), primary_key=True),  # start, end
+    Column("worker_id", String(36), nullable=False),
+    Column("claimed_at", UtcDateTime, nullable=False),
+    _time("sent_at"),
+    Column("message", JSON),
+    Column("error", Text),
+)

@@ -1,0 +1,136 @@
+"""When a batch rests, what it has come to, and that it is said once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import func, select, update
+
+from tasks.core.states import ACTIVE, ENDED, WAITING, State
+from tasks.core.summary import BatchSummary, FailureGroup
+from tasks.ledger.engine import Ledger
+from tasks.ledger.schema import batch, image, summary
+from tasks.ledger.upsert import insert_into
+
+_EXAMPLES = 5
+
+
+def is_resting(ledger: Ledger, batch_id: str) -> bool:
+    """Whether the batch has started and nothing in it is active."""
+    active = select(image.c.id).where(image.c.batch_id == batch_id, image.c.state.in_(ACTIVE)).exists()
+    with ledger.read() as connection:
+        found = connection.scalar(select(batch.c.id).where(batch.c.id == batch_id, batch.c.phase == "started", ~active))
+    return found is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One message of a batch: its ``start`` or ``end``, of one round."""
+
+    batch_id: str
+    round: int
+    kind: str
+
+
+def claim_message(ledger: Ledger, batch_id: str, kind: str, worker_id: str) -> Said | None:
+    """Take the right to send this batch's ``start`` or ``end`` message of its present round.
+
+    Returns ``None`` when the message has been claimed already. A claimant that dies
+    before :func:`mark_sent` is found by the sweep, so the message goes out at least once.
+    """
+    with ledger.write() as connection:
+        round_ = connection.scalar(select(batch.c.round).where(batch.c.id == batch_id))
+        written = connection.execute(
+            insert_into(connection, summary)
+            .values(batch_id=batch_id, round=round_, kind=kind, worker_id=worker_id, claimed_at=datetime.now(UTC))
+            .on_conflict_do_nothing()
+        )
+    return Said(batch_id, int(round_ or 1), kind) if written.rowcount == 1 else None
+
+
+def mark_sent(ledger: Ledger, said: Said, message: Mapping[str, Any], error: str | None) -> None:
+    """The message went out, or its receiver is dead (``error``): either way it is not sent again."""
+    with ledger.write() as connection:
+        connection.execute(
+            update(summary)
+            .where(summary.c.batch_id == said.batch_id, summary.c.round == said.round, summary.c.kind == said.kind)
+            .values(sent_at=datetime.now(UTC), message=dict(message), error=error)
+        )
+
+
+def sent_message(ledger: Ledger, batch_id: str, kind: str = "end") -> dict[str, Any] | None:
+    """The message of the batch's present round once it was sent: ``{"message": …, "error": … or None}``."""
+    with ledger.read() as connection:
+        row = connection.execute(
+            select(summary.c.message, summary.c.error)
+            .join(batch, batch.c.id == summary.c.batch_id)
+            .where(
+                summary.c.batch_id == batch_id,
+                summary.c.round == batch.c.round,
+                summary.c.kind == kind,
+                summary.c.sent_at.is_not(None),
+            )
+        ).first()
+    return None if row is None else {"message": row.message, "error": row.error}
+
+
+def summarise(ledger: Ledger, batch_id: str, report_url: str | None = None) -> BatchSummary:
+    """Count the batch as it stands now. Raises KeyError for an unknown batch."""
+    with ledger.read() as connection:
+        row = connection.execute(select(batch).where(batch.c.id == batch_id)).first()
+        if row is None:
+            raise KeyError(batch_id)
+        mine = image.c.batch_id == batch_id
+        counts = connection.execute(select(image.c.state, func.count()).where(mine).group_by(image.c.state)).all()
+        models = connection.scalars(select(image.c.model).where(mine).distinct()).all()
+        reused = connection.scalar(select(func.count()).where(mine, image.c.reused)) or 0
+        ended = connection.scalar(select(func.max(image.c.moved_at)).where(mine))
+        groups = connection.execute(
+            select(image.c.state, image.c.error_class, image.c.error_step, func.count().label("images"))
+            .add_columns(func.min(image.c.error_message).label("message"))
+            .where(mine, image.c.state.in_((ENDED | WAITING) - {State.PUBLISHED}))
+            .group_by(image.c.state, image.c.error_class, image.c.error_step)
+            .order_by(func.count().desc())
+        ).all()
+        examples = [
+            connection.scalars(
+                select(image.c.key)
+                .where(
+                    mine,
+                    image.c.state == group.state,
+                    image.c.error_class.is_not_distinct_from(group.error_class),
+                    image.c.error_step.is_not_distinct_from(group.error_step),
+                )
+                .order_by(image.c.id)
+                .limit(_EXAMPLES)
+            ).all()
+            for group in groups
+        ]
+    return BatchSummary(
+        batch_id=batch_id,
+        name=row.name,
+        round=row.round,
+        total=row.total,
+        counts={State(state): count for state, count in counts},
+        skipped_rows=row.skipped,
+        models=tuple(sorted(models)),
+        started_at=row.started_at or row.created_at,
+        ended_at=ended or row.created_at,
+        spent_usd_micros=row.spent_usd_micros,
+        reused=reused,
+        failures=tuple(
+            FailureGroup(
+                state=State(group.state),
+                error_class=group.error_class or group.state,
+                step=group.error_step or "",
+                message=group.message or "",
+                count=group.images,
+                example_keys=tuple(keys),
+            )
+            for group, keys in zip(groups, examples, strict=True)
+        ),
+        report_url=report_url,
+    )

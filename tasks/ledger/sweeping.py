@@ -1,0 +1,73 @@
+"""What the sweep looks for: work that no message and no living worker will move on."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import and_, or_, select
+
+from tasks.core.states import ACTIVE, State
+from tasks.ledger.dispatching import UNCLAIMED
+from tasks.ledger.engine import Ledger
+from tasks.ledger.leases import EXPIRY
+from tasks.ledger.schema import batch, image, summary, worker
+
+
+def unclaimed_since(ledger: Ledger, age: timedelta, limit: int = 1000) -> list[int]:
+    """Images that were sent longer ago than ``age`` and that nobody has taken or finished since."""
+    now = datetime.now(UTC)
+    with ledger.read() as connection:
+        return list(
+            connection.scalars(
+                select(image.c.id)
+                .where(
+                    image.c.state.in_(UNCLAIMED),
+                    or_(
+                        and_(image.c.not_before.is_(None), image.c.moved_at <= now - age),
+                        image.c.not_before <= now,
+                    ),
+                )
+                .order_by(image.c.id)
+                .limit(limit)
+            )
+        )
+
+
+def releasable(ledger: Ledger) -> list[tuple[str, str]]:
+    """(batch, model) pairs with planned images that are due."""
+    now = datetime.now(UTC)
+    with ledger.read() as connection:
+        rows = connection.execute(
+            select(image.c.batch_id, image.c.model)
+            .join(batch, batch.c.id == image.c.batch_id)
+            .where(
+                batch.c.phase == "started",
+                image.c.state == State.PLANNED,
+                or_(image.c.not_before.is_(None), image.c.not_before <= now),
+            )
+            .distinct()
+        ).all()
+    return [(row.batch_id, row.model) for row in rows]
+
+
+def resting_unsaid(ledger: Ledger) -> list[str]:
+    """Batches that rest and whose round has no summary yet, or one whose sender died before sending."""
+    active = select(image.c.id).where(image.c.batch_id == batch.c.id, image.c.state.in_(ACTIVE)).exists()
+    said = (
+        select(summary.c.batch_id)
+        .where(summary.c.batch_id == batch.c.id, summary.c.round == batch.c.round, summary.c.kind == "end")
+        .exists()
+    )
+    with ledger.read() as connection:
+        return list(connection.scalars(select(batch.c.id).where(batch.c.phase == "started", ~active, ~said)))
+
+
+def forget_unsent_messages(ledger: Ledger) -> int:
+    """Drop claims on messages whose claimant died before it could send; the next claim sends again."""
+    dead = datetime.now(UTC) - EXPIRY
+    living = select(worker.c.id).where(worker.c.stopped_at.is_(None), worker.c.heartbeat_at > dead)
+    with ledger.write() as connection:
+        result = connection.execute(
+            summary.delete().where(summary.c.sent_at.is_(None), summary.c.worker_id.not_in(living))
+        )
+    return result.rowcount

@@ -1,0 +1,170 @@
+"""The one place that chooses implementations from settings. One :class:`Services` per process."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import redis
+
+from tasks.core.errors import ConfigurationError
+from tasks.core.keys import is_content_addressed
+from tasks.core.retry import RetryRules
+from tasks.delivery.base import Cms, Notifier
+from tasks.delivery.cms import HttpCms, RecordedCms
+from tasks.delivery.slack import NullNotifier, SlackWebhook
+from tasks.ledger.engine import Ledger, parse_database_url
+from tasks.ledger.migrate import require_current
+from tasks.providers.base import Provider
+from tasks.providers.registry import build_provider
+from tasks.settings import Settings, load_settings
+from tasks.storage.base import PublicStore, Staging
+from tasks.storage.folder import FolderPublic
+from tasks.storage.locations import staging_from_url
+from tasks.storage.s3 import S3Public
+from tasks.storage.s3_client import S3ClientFactory, S3Connection
+
+_T = TypeVar("_T")
+
+
+class Services:
+    """Everything a step or a command needs, made at first use and shared by the process's threads.
+
+    ``worker_id`` is set by a worker's lease, before the first task runs.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.worker_id = ""
+        self.pid = os.getpid()
+        self._made: dict[str, Any] = {}
+        self._lock = threading.RLock()
+
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger, its schema checked. Raises ConfigurationError when it is not usable."""
+        return self._once("ledger", self._open_ledger)
+
+    def ledger_exists(self) -> bool:
+        """Whether there is a ledger to read, without creating one."""
+        url = parse_database_url(self.settings.database_url)
+        return url.get_backend_name() != "sqlite" or Path(url.database or "").is_file()
+
+    @property
+    def redis(self) -> redis.Redis:
+        """Limits, pauses and small marks. Commands raise redis.RedisError when it does not answer."""
+        return self._once("redis", self._connect_redis)
+
+    @property
+    def staging(self) -> Staging:
+        """Where paid pictures wait."""
+        return self._once("staging", lambda: staging_from_url(self.settings.staging_url, self._s3))
+
+    @property
+    def public(self) -> PublicStore:
+        """Where the world sees them: S3_BUCKET, or the local output folder."""
+        return self._once("public", self._open_public)
+
+    @property
+    def cms(self) -> Cms:
+        """CMS_URL's, or the one that only records."""
+        return self._once("cms", self._open_cms)
+
+    @property
+    def notifier(self) -> Notifier:
+        """SLACK_WEBHOOK_URL's, or none: the summary is in the log and the terminal anyway."""
+        return self._once("notifier", self._open_notifier)
+
+    def provider(self, name: str) -> Provider:
+        """A provider by the catalogue's name. Raises ConfigurationError for an unknown one."""
+        return self._once(f"provider {name}", lambda: build_provider(name, self.settings))
+
+    @property
+    def retry_rules(self) -> RetryRules:
+        """What the retry table goes by."""
+        preferences = self.settings.preferences
+        return RetryRules(max_attempts=preferences.max_attempts, on_unknown=preferences.on_unknown)
+
+    def report_url(self, batch_id: str) -> str | None:
+        """Where people find the batch's contact sheet; ``None`` when no report base URL is configured."""
+        base = self.settings.preferences.report_base_url
+        return f"{base.rstrip('/')}/{batch_id}/index.html" if base else None
+
+    def _once(self, name: str, make: Callable[[], _T]) -> _T:
+        if name not in self._made:
+            with self._lock:
+                if name not in self._made:
+                    self._made[name] = make()
+        made: _T = self._made[name]
+        return made
+
+    def _open_ledger(self) -> Ledger:
+        ledger = Ledger(parse_database_url(self.settings.database_url))
+        require_current(ledger)
+        return ledger
+
+    def _connect_redis(self) -> redis.Redis:
+        url = self.settings.redis_url
+        if url is None:
+            raise ConfigurationError("no broker: set IMAGECHORD_REDIS_URL or REDIS_URL")
+        return redis.Redis.from_url(url, socket_timeout=5, socket_connect_timeout=5, health_check_interval=25)
+
+    @property
+    def _s3(self) -> S3ClientFactory:
+        return self._once("s3", self._s3_factory)
+
+    def _s3_factory(self) -> S3ClientFactory:
+        connection = S3Connection(
+            endpoint_url=self.settings.get("AWS_ENDPOINT_URL_S3"),
+            max_connections=self.settings.preferences.worker_concurrency,
+        )
+        return S3ClientFactory(connection)
+
+    def _open_public(self) -> PublicStore:
+        base_url = self.settings.get("PUBLIC_BASE_URL")
+        bucket = self.settings.get("S3_BUCKET")
+        if bucket is None:
+            return FolderPublic(self.settings.output, base_url)
+        return S3Public(
+            self._s3,
+            bucket,
+            base_url=base_url,
+            endpoint_url=self.settings.get("AWS_ENDPOINT_URL_S3"),
+            cache_control=self._cache_control(),
+        )
+
+    def _cache_control(self) -> str:
+        """A key without the fingerprint is overwritten by the next picture: it must not be immutable."""
+        preferences = self.settings.preferences
+        if is_content_addressed(preferences.key_pattern):
+            return preferences.cache_control
+        return preferences.cache_control.replace(", immutable", "")
+
+    def _open_cms(self) -> Cms:
+        url = self.settings.get("CMS_URL")
+        if url is None:
+            return RecordedCms()
+        return HttpCms(self.settings.cms_preset, url, self.settings.get("CMS_TOKEN"))
+
+    def _open_notifier(self) -> Notifier:
+        url = self.settings.get("SLACK_WEBHOOK_URL")
+        return NullNotifier() if url is None else SlackWebhook(url)
+
+
+_current: Services | None = None
+_current_lock = threading.Lock()
+
+
+def current_services() -> Services:
+    """The process's services, from its environment; made anew after a fork, with the parent's lease."""
+    global _current  # noqa: PLW0603 – the process's one container
+    if _current is None or _current.pid != os.getpid():
+        with _current_lock:
+            if _current is None or _current.pid != os.getpid():
+                fresh = Services(load_settings())
+                fresh.worker_id = _current.worker_id if _current else ""
+                _current = fresh
+    return _current

@@ -1,0 +1,171 @@
+"""The one place that reads the environment, ``.env`` and the ``config/`` folder.
+
+Order: the process's environment, then ``.env`` of the working folder, then the default. The configuration
+files are those shipped with the package, overlaid key by key with those of ``IMAGECHORD_CONFIG``.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from dotenv import dotenv_values
+
+from tasks.core.catalogue import Catalogue
+from tasks.core.catalogue_parse import parse_catalogue
+from tasks.core.cms_preset import CmsPreset, parse_presets
+from tasks.core.errors import ConfigurationError
+from tasks.core.preferences import Preferences, parse_preferences
+
+CONFIG_FILES = ("models.toml", "prompts.toml", "cms.toml", "imagechord.toml")
+SECRETS = frozenset(
+    {
+        "CMS_TOKEN",
+        "SLACK_WEBHOOK_URL",
+        "ANYCAP_API_KEY",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
+        "IMAGECHORD_DATABASE_URL",
+        "IMAGECHORD_REDIS_URL",
+        "REDIS_URL",
+    }
+)
+"""Variables whose values are never shown: keys, and URLs that carry passwords."""
+
+VARIABLES = (
+    "IMAGECHORD_REDIS_URL",
+    "REDIS_URL",
+    "IMAGECHORD_DATABASE_URL",
+    "IMAGECHORD_HOME",
+    "IMAGECHORD_CONFIG",
+    "IMAGECHORD_OUTPUT",
+    "S3_BUCKET",
+    "S3_PREFIX",
+    "PUBLIC_BASE_URL",
+    "AWS_ENDPOINT_URL_S3",
+    "STAGING_URL",
+    "CMS_URL",
+    "CMS_TOKEN",
+    "CMS_PRESET",
+    "SLACK_WEBHOOK_URL",
+    "ANYCAP_API_KEY",
+    "ANYCAP_API_ENDPOINT",
+)
+
+
+def shipped_config() -> Path:
+    """The folder ``config/``: beside the package in a checkout, inside it in a wheel."""
+    here = Path(__file__).parent
+    inside = here / "_config"
+    return inside if inside.is_dir() else here.parent / "config"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that differs between two installations. Paths are absolute; empty values count as unset.
+
+    ``sources`` says of each variable that is set where its value came from: ``environment`` or ``.env``.
+    """
+
+    values: Mapping[str, str]
+    sources: Mapping[str, str] = field(default_factory=dict)
+    directory: Path = field(default_factory=Path.cwd)
+
+    def get(self, name: str) -> str | None:
+        """The value of one variable."""
+        return self.values.get(name) or None
+
+    @property
+    def redis_url(self) -> str | None:
+        """Broker, chord backend and limiter, as redis-py writes it; ``None`` means the embedded Valkey."""
+        return self.get("IMAGECHORD_REDIS_URL") or self.get("REDIS_URL")
+
+    @property
+    def database_url(self) -> str:
+        """The ledger's SQLAlchemy URL."""
+        return self.get("IMAGECHORD_DATABASE_URL") or f"sqlite:///{self.home / 'ledger.sqlite3'}"
+
+    @property
+    def home(self) -> Path:
+        """State, staging and the embedded Valkey's socket."""
+        return self._path("IMAGECHORD_HOME", ".imagechord")
+
+    @property
+    def output(self) -> Path:
+        """Local public folder and reports."""
+        return self._path("IMAGECHORD_OUTPUT", "output")
+
+    @property
+    def staging_url(self) -> str:
+        """Where paid pictures wait: ``file:///…`` or ``s3://bucket/prefix``."""
+        return self.get("STAGING_URL") or (self.home / "staging").as_uri()
+
+    @property
+    def config_overlay(self) -> Path | None:
+        """The folder whose TOML files go over the shipped ones.
+
+        Raises ConfigurationError when IMAGECHORD_CONFIG names no folder.
+        """
+        named = self.get("IMAGECHORD_CONFIG")
+        folder = self._path("IMAGECHORD_CONFIG", "config")
+        if named and not folder.is_dir():
+            raise ConfigurationError(f"IMAGECHORD_CONFIG={named!r} is not a folder; create it or unset the variable")
+        return folder if any((folder / name).is_file() for name in CONFIG_FILES) else None
+
+    def _path(self, name: str, default: str) -> Path:
+        return (self.directory / (self.get(name) or default)).absolute()
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """Models and templates. Raises ConfigurationError naming file, key and mend."""
+        return parse_catalogue(self._toml("models.toml"), self._toml("prompts.toml"))
+
+    @cached_property
+    def preferences(self) -> Preferences:
+        """``imagechord.toml``. Raises ConfigurationError naming file, key and mend."""
+        return parse_preferences(self._toml("imagechord.toml"))
+
+    @cached_property
+    def cms_preset(self) -> CmsPreset:
+        """The preset that CMS_PRESET names. Raises ConfigurationError listing those there are."""
+        presets = parse_presets(self._toml("cms.toml"))
+        name = self.get("CMS_PRESET") or "generic"
+        if name not in presets:
+            raise ConfigurationError(f"CMS_PRESET={name!r} is not in cms.toml; there are: {', '.join(sorted(presets))}")
+        return presets[name]
+
+    def _toml(self, name: str) -> dict[str, Any]:
+        merged = _read_toml(shipped_config() / name)
+        if self.config_overlay is not None and (self.config_overlay / name).is_file():
+            merged = _overlay(merged, _read_toml(self.config_overlay / name))
+        return merged
+
+
+def load_settings(environ: Mapping[str, str] | None = None, directory: Path | None = None) -> Settings:
+    """Read the environment and the ``.env`` of ``directory`` (default: the working folder)."""
+    environ = os.environ if environ is None else environ
+    directory = directory or Path.cwd()
+    from_file = {k: v for k, v in dotenv_values(directory / ".env", interpolate=False).items() if v is not None}
+    sources = dict.fromkeys(from_file, ".env") | {name: "environment" for name in environ if name in VARIABLES}
+    return Settings({**from_file, **environ}, sources, directory)
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path}: not valid TOML: {error}") from error
+
+
+def _overlay(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Tables merge; everything else of ``above`` replaces."""
+    merged = dict(below)
+    for key, value in above.items():
+        old = merged.get(key)
+        merged[key] = _overlay(old, value) if isinstance(old, dict) and isinstance(value, Mapping) else value
+    return merged

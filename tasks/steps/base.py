@@ -1,0 +1,46 @@
+"""The base class of every task: Celery's own autoretry, told by the ledger when and whether."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from celery import Task
+
+from tasks.core.errors import ImagechordError, ImageEnded, Superseded
+from tasks.core.retry import MAX_COUNTDOWN_SECONDS
+
+
+class RetryLater(ImagechordError):
+    """The step failed and shall be tried again by this very message, in ``wait_seconds`` at the earliest."""
+
+    def __init__(self, message: str, wait_seconds: float) -> None:
+        super().__init__(message)
+        self.wait_seconds = wait_seconds
+
+    def __reduce__(self) -> tuple[type[RetryLater], tuple[str, float]]:
+        return (type(self), (str(self), self.wait_seconds))
+
+
+class Step(Task):  # type: ignore[type-arg]
+    """Retries on :class:`RetryLater` alone: the ledger counts attempts, and Celery's own count has no limit.
+
+    An image that ends raises :class:`ImageEnded`: red in Flower, its chain stops, its chord part counts.
+    """
+
+    abstract = True
+    autoretry_for = (RetryLater,)
+    retry_backoff = 1
+    retry_backoff_max = int(MAX_COUNTDOWN_SECONDS)
+    retry_jitter = True
+    max_retries = None
+    # A lost worker's message is tried again after its chord claim (6 s) has expired.
+    default_retry_delay = 10
+    throws = (ImageEnded, Superseded)
+
+    def retry(self, *args: Any, exc: Exception | None = None, countdown: float | None = None, **options: Any) -> Any:
+        """Celery's retry, with a floor: full jitter may draw 0 s, where 2ⁿ s and up to one more are due."""
+        if isinstance(exc, RetryLater):
+            jitter = random.random()  # noqa: S311 not for secrets
+            countdown = min(max(exc.wait_seconds, 1.0) + jitter, MAX_COUNTDOWN_SECONDS + 1.0)
+        return super().retry(*args, exc=exc, countdown=countdown, **options)

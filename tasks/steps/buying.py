@@ -1,0 +1,77 @@
+"""Buying one picture: the paid call, the check of what came, and its safe place in staging."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from pathlib import Path
+
+from tasks.core.catalogue import ModelSpec
+from tasks.core.errors import BadBytes, StepError
+from tasks.core.pictures import StagedPicture
+from tasks.ledger.rows import Claim
+from tasks.ledger.settling import Bought
+from tasks.pictures.fit import fit
+from tasks.pictures.inspect import Decoded, decode
+from tasks.pictures.thumbnail import thumbnail
+from tasks.providers.base import GeneratedPicture, GenerationRequest
+from tasks.services import Services
+
+
+class StagingFailed(StepError):
+    """The picture was bought and could not be put into staging (a full disk): ``cost_usd_micros`` is spent."""
+
+    def __init__(self, cause: StepError, cost_usd_micros: int) -> None:
+        super().__init__(f"bought, but staging failed: {cause}", cost_usd_micros=cost_usd_micros)
+        self.error_class = cause.error_class
+
+
+def buy(services: Services, claim: Claim) -> Bought:
+    """Make the one paid call of the claim. Raises StepError of the fitting class, with what it has cost."""
+    spec = ModelSpec.model_validate(claim.spec)
+    generated = _generate(services, claim, spec)
+    cost = claim.price_usd_micros if generated.cost_usd_micros is None else generated.cost_usd_micros
+    try:
+        fitted = fit(decode(generated.data), claim.size)
+        small = thumbnail(fitted)
+    except BadBytes as error:
+        error.cost_usd_micros, error.trace_id = cost, generated.trace_id
+        raise
+    return Bought(
+        staged=_stage(services, claim, fitted, cost),
+        extension=fitted.picture.extension,
+        thumbnail_jpeg=small,
+        cost_usd_micros=cost,
+        trace_id=generated.trace_id,
+    )
+
+
+def _generate(services: Services, claim: Claim, spec: ModelSpec) -> GeneratedPicture:
+    scratch_root = services.settings.home / "scratch"
+    scratch_root.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=scratch_root) as scratch:
+        return services.provider(spec.provider).generate(
+            GenerationRequest(
+                request_id=f"{claim.fingerprint[:32]}-{claim.image_id}-{claim.fence}",
+                model=spec.model,
+                prompt=claim.prompt,
+                size=claim.native_size,
+                parameters=claim.parameters,
+                deadline_seconds=spec.deadline_seconds,
+                scratch=Path(scratch),
+            )
+        )
+
+
+def _stage(services: Services, claim: Claim, decoded: Decoded, cost_usd_micros: int) -> StagedPicture:
+    staged = StagedPicture(
+        key=f"{claim.fingerprint[:2]}/{claim.fingerprint}.{decoded.picture.extension}",
+        content_type=decoded.picture.content_type,
+        size_bytes=len(decoded.data),
+        sha256=hashlib.sha256(decoded.data).hexdigest(),
+    )
+    try:
+        services.staging.put(staged.key, decoded.data, staged.content_type)
+    except StepError as error:
+        raise StagingFailed(error, cost_usd_micros) from error
+    return staged

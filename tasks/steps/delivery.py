@@ -1,0 +1,47 @@
+"""What ``upload_s3`` and ``patch_cms`` share: read, do, record; a failure follows the retry table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NoReturn
+
+from tasks.core.dispatch import StepName, Ticket
+from tasks.core.errors import ImageEnded, Overloaded, StepError, Superseded
+from tasks.core.retry import Failure, after_delivery
+from tasks.ledger.delivering import load, settle_delivery_failure
+from tasks.ledger.rows import Delivery
+from tasks.services import Services
+from tasks.steps.base import RetryLater
+from tasks.steps.ending import announce_if_resting
+
+
+def deliver(services: Services, ticket: Ticket, step: StepName, act: Callable[[Services, Delivery], None]) -> None:
+    """Run one free, idempotent step. ``act`` does it and settles; it raises StepError when it cannot.
+
+    Raises RetryLater, ImageEnded or Superseded.
+    """
+    delivery = load(services.ledger, ticket, step)
+    if delivery is None:
+        return
+    try:
+        act(services, delivery)
+    except StepError as error:
+        _fail(services, delivery, step, error)
+    except (Superseded, ImageEnded):
+        raise
+    except Exception as error:  # noqa: BLE001 – our own mistake must end as a state, not as a silent row
+        _fail(services, delivery, step, Overloaded(f"unexpected {type(error).__name__}: {error}"))
+
+
+def _fail(services: Services, delivery: Delivery, step: StepName, error: StepError) -> NoReturn:
+    failure = Failure(
+        error.error_class, attempts=delivery.attempt, retry_after_seconds=error.retry_after_seconds
+    )
+    decision = after_delivery(failure, services.retry_rules)
+    settle_delivery_failure(services.ledger, delivery, step, error, decision)
+    if decision.end is not None:
+        announce_if_resting(services, delivery.batch_id)
+        raise ImageEnded(f"{delivery.key}: {decision.end} in {step}: {error}") from error
+    if decision.gives_back:
+        raise Superseded(f"{delivery.key}: {step} waits {decision.wait_seconds:.0f} s in the ledger") from error
+    raise RetryLater(f"{delivery.key}: {step}: {error}", decision.wait_seconds or 1.0) from error

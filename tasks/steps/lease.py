@@ -1,0 +1,76 @@
+"""The worker's lease: a Celery bootstep that registers the process, beats, and asks for sweeps."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import Any
+
+import redis
+from celery import bootsteps
+from sqlalchemy.exc import SQLAlchemyError
+
+from tasks.celery import app
+from tasks.core import routing
+from tasks.core.errors import ConfigurationError
+from tasks.ledger.leases import HEARTBEAT_SECONDS, beat, register_worker, stop_worker
+from tasks.services import Services, current_services
+
+logger = logging.getLogger(__name__)
+
+_LEDGER_KEY = "imagechord:ledger"
+_SWEEP_KEY = "imagechord:sweep"
+_SWEEP_EVERY_SECONDS = 5
+
+
+class Lease(bootsteps.StartStopStep):
+    """Starts before the consumer: no task runs without a lease, and none with the wrong ledger."""
+
+    def __init__(self, worker: Any, **_options: Any) -> None:
+        super().__init__(worker)
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self, worker: Any) -> None:
+        """Register; raises ConfigurationError when another ledger owns this Redis."""
+        services = current_services()
+        _require_one_ledger(services)
+        queues = sorted(worker.app.amqp.queues.consume_from)
+        services.worker_id = register_worker(services.ledger, worker.hostname, queues)
+        self._thread = threading.Thread(target=self._run, args=(services,), name="imagechord-lease", daemon=True)
+        self._thread.start()
+
+    def stop(self, worker: Any) -> None:  # noqa: ARG002 the bootstep's signature
+        """End the lease: whatever this worker still held may be taken at once."""
+        self._stopping.set()
+        services = current_services()
+        if self._thread is not None:
+            self._thread.join()
+            stop_worker(services.ledger, services.worker_id)
+
+    terminate = stop
+
+    def _run(self, services: Services) -> None:
+        while True:
+            try:
+                beat(services.ledger, services.worker_id)
+                if services.redis.set(_SWEEP_KEY, services.worker_id, nx=True, ex=_SWEEP_EVERY_SECONDS):
+                    app.signature(routing.SWEEP, immutable=True).apply_async()
+            except (SQLAlchemyError, redis.RedisError, OSError) as error:
+                logger.warning("lease: no heartbeat this time: %s", error)
+            except Exception:
+                logger.exception("lease: unexpected error")
+            if self._stopping.wait(HEARTBEAT_SECONDS):
+                return
+
+
+def _require_one_ledger(services: Services) -> None:
+    mine = services.ledger.identity()
+    services.redis.set(_LEDGER_KEY, mine, nx=True)
+    theirs = services.redis.get(_LEDGER_KEY)
+    if theirs is not None and theirs.decode() != mine:
+        raise ConfigurationError(
+            f"this Redis serves another ledger ({theirs.decode()[:8]}…, not {mine[:8]}…): two ledgers would buy the "
+            f"same pictures twice. Give every worker the same IMAGECHORD_DATABASE_URL; if the other ledger is gone "
+            f"for good, run: redis-cli del {_LEDGER_KEY}"
+        )

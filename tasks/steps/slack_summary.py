@@ -1,0 +1,45 @@
+"""``imagechord.slack_summary``: the callback of every wave. Asks the ledger whether the batch rests, and says so once."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from tasks.celery import app
+from tasks.core import routing
+from tasks.core.errors import StepError
+from tasks.delivery.slack_messages import as_text, finished
+from tasks.ledger.summing import Said, claim_message, is_resting, mark_sent, summarise
+from tasks.services import Services, current_services
+
+logger = logging.getLogger(__name__)
+
+
+def send_once(services: Services, said: Said, message: dict[str, Any]) -> None:
+    """Send a claimed message and mark it. A dead Slack is recorded and never fails or delays a batch."""
+    error = None
+    try:
+        services.notifier.send(message)
+    except StepError as failure:
+        error = str(failure)
+        logger.warning("batch %s: Slack did not take the %s message: %s", said.batch_id, said.kind, failure)
+    mark_sent(services.ledger, said, message, error)
+    logger.info("batch %s\n%s", said.batch_id, as_text(message))
+
+
+def summarise_batch(services: Services, batch_id: str) -> None:
+    """Send the summary of a resting batch, once per round; do nothing while something is active."""
+    if not is_resting(services.ledger, batch_id):
+        return
+    said = claim_message(services.ledger, batch_id, "end", services.worker_id)
+    if said is None:
+        return
+    preferences = services.settings.preferences
+    summary = summarise(services.ledger, batch_id, services.report_url(batch_id))
+    send_once(services, said, finished(summary, preferences.language, preferences.timezone))
+
+
+@app.task(name=routing.SLACK_SUMMARY)
+def slack_summary(batch_id: str) -> None:
+    """The chord's callback, as body and as errback."""
+    summarise_batch(current_services(), batch_id)

@@ -1,0 +1,38 @@
+"""``imagechord.start_batch``: release the first waves of a batch and say in Slack that it began."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tasks import graph
+from tasks.celery import app
+from tasks.core import routing
+from tasks.delivery.slack_messages import started
+from tasks.ledger.reading import batch_models
+from tasks.ledger.summing import claim_message, summarise
+from tasks.services import Services, current_services
+from tasks.steps.ending import announce_if_resting
+from tasks.steps.slack_summary import send_once
+from tasks.submission import Request, submit
+
+
+def start(services: Services, batch_id: str) -> None:
+    """Release what the queues need and send the start message once."""
+    for model in batch_models(services.ledger, batch_id):
+        graph.release(services, batch_id, model)
+    # A batch without images rests at once.
+    announce_if_resting(services, batch_id)
+    said = claim_message(services.ledger, batch_id, "start", services.worker_id)
+    if said is not None:
+        summary = summarise(services.ledger, batch_id)
+        send_once(services, said, started(summary, services.settings.preferences.language))
+
+
+@app.task(name=routing.START_BATCH)
+def start_batch(batch_id: str | None = None, **request: Any) -> str:
+    """Start a submitted batch, or submit one first: see :class:`tasks.submission.Request` for the arguments."""
+    services = current_services()
+    if batch_id is None:
+        batch_id = submit(services, Request.from_message(request)).batch_id
+    start(services, batch_id)
+    return batch_id
