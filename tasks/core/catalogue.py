@@ -68,7 +68,10 @@ SizeRule = Annotated[AnySize | AspectSizes | ExactSizes | ListedSizes, Field(dis
 
 
 class ModelSpec(Strict):
-    """One model of the catalogue. ``price_usd`` is the list price of one image in US dollars."""
+    """One model of the catalogue. ``price_usd`` is the list price of one image in US dollars.
+
+    ``typical_seconds`` is how long a call usually takes: it feeds the time that a plan shows, nothing else.
+    """
 
     alias: str
     provider: str
@@ -80,6 +83,7 @@ class ModelSpec(Strict):
     price_source: str = ""
     limits: Limits = Limits()
     deadline_seconds: Annotated[float, Field(gt=0)] = 300.0
+    typical_seconds: Annotated[float, Field(gt=0)] = 15.0
     max_prompt_chars: Annotated[int, Field(gt=0)] = 4000
     sizes: SizeRule = AnySize()
     parameters: Mapping[str, str] = {}

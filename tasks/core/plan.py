@@ -59,8 +59,10 @@ class PlannedImage:
 class PlanOptions:
     """What the command line or the caller decides for the whole batch.
 
-    ``model`` wins over ``use``, which wins over the template's own use; a row's columns win over all.
-    ``column_map`` is field → column. ``key_column`` names the output (default: the aliases of ``sku``).
+    ``model`` wins over ``use``, which wins over the catalogue's default model; a row's columns win over all.
+    ``column_map`` is field → column, also for the overrides (``model``, ``use``, ``template``, ``size``,
+    ``reference``, ``variants``); an empty column means: do not read it from the row.
+    ``key_column`` names the output (default: the aliases of ``sku``).
     """
 
     template: str
