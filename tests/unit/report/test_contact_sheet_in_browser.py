@@ -1,0 +1,65 @@
+"""The sheet's script, run by a real browser under the page's own security policy."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tasks.core.states import State
+from tasks.report.contact_sheet import write_contact_sheet
+from tests.unit.report.factories import image, summary, thumbnail
+
+
+@pytest.fixture(scope="module")
+def chromium() -> str:
+    """A Chromium; missing, it skips on a laptop and fails in CI."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    found = next((path for path in map(shutil.which, names) if path), None)
+    if found is None:
+        message = "needs Chromium (Debian: apt-get install chromium)"
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+    return found
+
+
+@pytest.fixture
+def sheet(tmp_path: Path) -> Path:
+    """A sheet of four published pictures and a failure."""
+    images = [image(2, State.FAILED), *(image(line, thumbnail=thumbnail()) for line in range(3, 7))]
+    path = tmp_path / "index.html"
+    write_contact_sheet(path, summary(images), images, [], language="en", timezone="Asia/Seoul")
+    return path
+
+
+def shown_keys(chromium: str, page: str, profile: Path) -> tuple[list[str], str]:
+    """The keys of the visible cards, and the line that says how many there are, after the script has run."""
+    command = [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-dev-shm-usage"]
+    command += ["--disable-background-networking", f"--user-data-dir={profile}", "--dump-dom", page]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    cards = re.findall(r'<article [^>]*data-key="([^"]*)"([^>]*)>', ran.stdout)
+    status = re.search(r'role="status"[^>]*>([^<]*)<', ran.stdout)
+    assert status
+    return [key for key, rest in cards if "hidden" not in rest], status[1]
+
+
+@pytest.mark.parametrize(
+    ("view", "keys", "status"),
+    [
+        ("", ["kr-2", "kr-3", "kr-4", "kr-5", "kr-6"], ""),
+        ("#state=failed", ["kr-2"], "1 of 5 shown"),
+        ("#sku=KR-4", ["kr-4"], "1 of 5 shown"),
+        ("#state=published&sku=kr-2", [], "0 of 5 shown"),
+        ("#state=nonsense", ["kr-2", "kr-3", "kr-4", "kr-5", "kr-6"], ""),
+    ],
+)
+def test_a_link_may_carry_state_and_search(
+    chromium: str, sheet: Path, tmp_path: Path, view: str, keys: list[str], status: str
+) -> None:
+    """The script runs under the page's policy and shows exactly the asked cards."""
+    assert shown_keys(chromium, sheet.as_uri() + view, tmp_path / "profile") == (keys, status)
