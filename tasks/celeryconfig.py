@@ -77,5 +77,5 @@ worker_redirect_stdouts = False
 
 timezone = _settings.preferences.timezone
 enable_utc = True
-beat_schedule = {"sweep": {"task": routing.SWEEP, "schedule": 10.0}}
+beat_schedule = {"sweep": {"task": routing.SWEEP, "schedule": _settings.preferences.sweep_every_seconds}}
 beat_schedule_filename = str(_settings.home / "celerybeat-schedule")

@@ -47,21 +47,22 @@ def publish(dispatches: Iterable[Dispatch]) -> None:
 
 def release(services: Services, batch_id: str, model: str) -> int:
     """Top the batch's share of a model's queue up to its window; returns how many images were sent."""
-    spec = services.settings.catalogue.models.get(model)
-    if spec is None:
-        return 0
-    dispatches = dispatching.release(services.ledger, batch_id, model, window(spec.limits.per_minute))
+    dispatches = dispatching.release(services.ledger, batch_id, model, _window(services, model))
     publish(dispatches)
     return len(dispatches)
 
 
 def release_if_low(services: Services, batch_id: str, model: str) -> None:
     """Release when less than half of the window is queued: one cheap look, a wave only when it is worth one."""
-    spec = services.settings.catalogue.models.get(model)
-    if spec is not None and dispatching.is_low(
-        services.ledger, batch_id, model, window(spec.limits.per_minute) // 2
-    ):
+    if dispatching.is_low(services.ledger, batch_id, model, _window(services, model) // 2):
         release(services, batch_id, model)
+
+
+def _window(services: Services, model: str) -> int:
+    spec = services.settings.catalogue.models.get(model)
+    # A model that this worker does not know may have a queue that another worker serves: release little.
+    per_minute = spec.limits.per_minute if spec else 1.0
+    return window(per_minute, services.settings.preferences)
 
 
 def summarise(batch_id: str) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-import redis
+from redis import Redis
 
 from tasks.core.errors import ConfigurationError
 from tasks.core.keys import is_content_addressed
@@ -54,7 +54,7 @@ class Services:
         return url.get_backend_name() != "sqlite" or Path(url.database or "").is_file()
 
     @property
-    def redis(self) -> redis.Redis:
+    def redis(self) -> Redis:
         """Limits, pauses and small marks. Commands raise redis.RedisError when it does not answer."""
         return self._once("redis", self._connect_redis)
 
@@ -86,7 +86,11 @@ class Services:
     def retry_rules(self) -> RetryRules:
         """What the retry table goes by."""
         preferences = self.settings.preferences
-        return RetryRules(max_attempts=preferences.max_attempts, on_unknown=preferences.on_unknown)
+        return RetryRules(
+            max_attempts=preferences.max_attempts,
+            max_delivery_attempts=preferences.max_delivery_attempts,
+            on_unknown=preferences.on_unknown,
+        )
 
     def report_url(self, batch_id: str) -> str | None:
         """Where people find the batch's contact sheet; ``None`` when no report base URL is configured."""
@@ -106,11 +110,11 @@ class Services:
         require_current(ledger)
         return ledger
 
-    def _connect_redis(self) -> redis.Redis:
+    def _connect_redis(self) -> Redis:
         url = self.settings.redis_url
         if url is None:
             raise ConfigurationError("no broker: set IMAGECHORD_REDIS_URL or REDIS_URL")
-        return redis.Redis.from_url(url, socket_timeout=5, socket_connect_timeout=5, health_check_interval=25)
+        return Redis.from_url(url, socket_timeout=5, socket_connect_timeout=5, health_check_interval=25)
 
     @property
     def _s3(self) -> S3ClientFactory:

@@ -169,8 +169,8 @@ def digest_of(request: Request) -> str:
     """What makes two runs the same: the file's bytes and every option that shapes a picture. Empty for iterables."""
     if not isinstance(request.source, (str, Path)):
         return ""
-    shape = [request.template, request.model, request.use, sorted(request.column_map.items()), request.key_column]
-    shape += [request.limit, request.encoding, request.skip_bad_rows]
+    options = (request.template, request.model, request.use, request.key_column, request.limit, request.encoding)
+    shape = [*options, sorted(request.column_map.items()), request.skip_bad_rows]
     digest = hashlib.sha256(json.dumps(shape).encode())
     with Path(request.source).open("rb") as file:
         while block := file.read(1 << 20):

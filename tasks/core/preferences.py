@@ -37,6 +37,7 @@ class Preferences(Strict):
     timezone: str = "Asia/Seoul"
 
     max_attempts: Count = 3
+    max_delivery_attempts: Count = 10
     on_unknown: Literal["retry_once", "hold"] = "retry_once"
     retry_margin_percent: Annotated[Decimal, Field(ge=0, le=100)] = Decimal(3)
 
@@ -47,9 +48,10 @@ class Preferences(Strict):
 
     heartbeat_every_seconds: Seconds = 5.0
     heartbeat_expires_seconds: Seconds = 15.0
-    sweep_every_seconds: Seconds = 10.0
+    sweep_every_seconds: Seconds = 5.0
     unclaimed_after_seconds: Seconds = 60.0
 
+    report_base_url: str = ""
     key_pattern: str = "{prefix}/{sku}-{fingerprint8}.{ext}"
     cache_control: str = "public, max-age=31536000, immutable"
     staging_keep_hours: Annotated[float, Field(ge=0)] = 72.0

@@ -58,9 +58,7 @@ def claim(ledger: Ledger, ticket: Ticket, worker_id: str) -> Claim | NoClaim:
 
 
 def _load(connection: Connection, ticket: Ticket) -> Row[Any]:
-    row = connection.execute(
-        select(image).where(image.c.id == ticket.image_id).with_for_update()
-    ).first()
+    row = connection.execute(select(image).where(image.c.id == ticket.image_id).with_for_update()).first()
     if row is None:
         raise Superseded(f"image {ticket.image_id} is not in this ledger")
     if row.dispatch_no != ticket.dispatch_no:
@@ -138,9 +136,7 @@ def _take(connection: Connection, row: Row[Any], worker_id: str, price: int, now
 def orphan(ledger: Ledger, image_id: int) -> Claim | None:
     """The claim of a worker that died holding it; ``None`` when the image has been settled after all."""
     with ledger.read() as connection:
-        row = connection.execute(
-            select(image).where(image.c.id == image_id, image.c.state == State.GENERATING)
-        ).first()
+        row = connection.execute(select(image).where(image.c.id == image_id, image.c.state == State.GENERATING)).first()
         if row is None:
             return None
         spec, _price = _frozen(ledger, connection, row)

@@ -12,9 +12,6 @@ from tasks.core.states import State
 from tasks.ledger.engine import Ledger
 from tasks.ledger.schema import image, worker
 
-HEARTBEAT_SECONDS = 5.0
-EXPIRY = timedelta(seconds=15)
-
 
 def register_worker(ledger: Ledger, hostname: str, queues: Sequence[str]) -> str:
     """Write the worker's row and return its id."""
@@ -30,7 +27,7 @@ def register_worker(ledger: Ledger, hostname: str, queues: Sequence[str]) -> str
 
 
 def beat(ledger: Ledger, worker_id: str) -> None:
-    """Prolong the lease by :data:`EXPIRY` from now."""
+    """Prolong the lease."""
     with ledger.write() as connection:
         connection.execute(update(worker).where(worker.c.id == worker_id).values(heartbeat_at=datetime.now(UTC)))
 
@@ -41,34 +38,32 @@ def stop_worker(ledger: Ledger, worker_id: str) -> None:
         connection.execute(update(worker).where(worker.c.id == worker_id).values(stopped_at=datetime.now(UTC)))
 
 
-def reap(ledger: Ledger) -> int:
+def reap(ledger: Ledger, expires: timedelta) -> int:
     """Mark workers whose lease has expired as stopped; returns how many died since the last call."""
     now = datetime.now(UTC)
     with ledger.write() as connection:
         result = connection.execute(
             update(worker)
-            .where(worker.c.stopped_at.is_(None), worker.c.heartbeat_at <= now - EXPIRY)
+            .where(worker.c.stopped_at.is_(None), worker.c.heartbeat_at <= now - expires)
             .values(stopped_at=now)
         )
     return result.rowcount
 
 
-def live_queues(ledger: Ledger) -> set[str]:
+def live_queues(ledger: Ledger, expires: timedelta) -> set[str]:
     """Queues that at least one living worker consumes."""
     with ledger.read() as connection:
         rows = connection.scalars(
             select(worker.c.queues).where(
-                worker.c.stopped_at.is_(None), worker.c.heartbeat_at > datetime.now(UTC) - EXPIRY
+                worker.c.stopped_at.is_(None), worker.c.heartbeat_at > datetime.now(UTC) - expires
             )
         ).all()
     return {queue for queues in rows for queue in queues}
 
 
 def orphaned_claims(ledger: Ledger) -> list[int]:
-    """Images that are `generating` for a worker which is dead or has stopped."""
-    gone = or_(
-        worker.c.stopped_at.is_not(None), worker.c.heartbeat_at <= datetime.now(UTC) - EXPIRY, worker.c.id.is_(None)
-    )
+    """Images that are `generating` for a worker that :func:`reap` found dead, or that has stopped."""
+    gone = or_(worker.c.stopped_at.is_not(None), worker.c.id.is_(None))
     with ledger.read() as connection:
         return list(
             connection.scalars(

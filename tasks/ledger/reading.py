@@ -70,7 +70,9 @@ def find_batch(ledger: Ledger, reference: str | None = None) -> BatchRow:
         rows = exact
     if not rows:
         what = f"no batch {reference!r}" if reference else "no batch yet"
-        raise InputError(f"{what} in this ledger ({ledger.url.render_as_string()}); 'imagechord status --all' lists them")
+        raise InputError(
+            f"{what} in this ledger ({ledger.url.render_as_string()}); 'imagechord status --all' lists them"
+        )
     if len(rows) > 1:
         raise InputError(f"{reference!r} fits several batches: {', '.join(row.id for row in rows)}; type more of it")
     return _batch_row(rows[0])

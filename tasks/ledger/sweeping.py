@@ -9,7 +9,6 @@ from sqlalchemy import and_, or_, select
 from tasks.core.states import ACTIVE, State
 from tasks.ledger.dispatching import UNCLAIMED
 from tasks.ledger.engine import Ledger
-from tasks.ledger.leases import EXPIRY
 from tasks.ledger.schema import batch, image, summary, worker
 
 
@@ -63,9 +62,8 @@ def resting_unsaid(ledger: Ledger) -> list[str]:
 
 
 def forget_unsent_messages(ledger: Ledger) -> int:
-    """Drop claims on messages whose claimant died before it could send; the next claim sends again."""
-    dead = datetime.now(UTC) - EXPIRY
-    living = select(worker.c.id).where(worker.c.stopped_at.is_(None), worker.c.heartbeat_at > dead)
+    """Drop claims on messages whose claimant died (see :func:`tasks.ledger.leases.reap`) before it could send."""
+    living = select(worker.c.id).where(worker.c.stopped_at.is_(None))
     with ledger.write() as connection:
         result = connection.execute(
             summary.delete().where(summary.c.sent_at.is_(None), summary.c.worker_id.not_in(living))

@@ -13,6 +13,8 @@ from kombu.utils.limits import TokenBucket
 
 logger = logging.getLogger(__name__)
 
+_TokenBucket: Any = TokenBucket  # the stubs leave out `contents`, `add` and `pop`
+
 _HORIZON_SECONDS = 1.0
 _FAILED_CLOSED_SECONDS = 1.0
 _SHORTEST_WAIT_SECONDS = 0.001
@@ -35,7 +37,7 @@ def pause(client: redis.Redis, model: str, seconds: float) -> None:
         client.pexpire(pause_key(model), milliseconds, gt=True)
 
 
-class ClusterBucket(TokenBucket):
+class ClusterBucket(_TokenBucket):
     """Reserves tokens up to a second ahead. Fails closed: without Redis there is no token."""
 
     def __init__(self, client: redis.Redis, model: str, per_second: float) -> None:

@@ -38,9 +38,10 @@ class Step(Task):  # type: ignore[type-arg]
     default_retry_delay = 10
     throws = (ImageEnded, Superseded)
 
-    def retry(self, *args: Any, exc: Exception | None = None, countdown: float | None = None, **options: Any) -> Any:
+    def retry(self, *args: Any, **options: Any) -> Any:
         """Celery's retry, with a floor: full jitter may draw 0 s, where 2ⁿ s and up to one more are due."""
-        if isinstance(exc, RetryLater):
+        error = options.get("exc")
+        if isinstance(error, RetryLater):
             jitter = random.random()  # noqa: S311 not for secrets
-            countdown = min(max(exc.wait_seconds, 1.0) + jitter, MAX_COUNTDOWN_SECONDS + 1.0)
-        return super().retry(*args, exc=exc, countdown=countdown, **options)
+            options["countdown"] = min(max(error.wait_seconds, 1.0), MAX_COUNTDOWN_SECONDS) + jitter
+        return super().retry(*args, **options)

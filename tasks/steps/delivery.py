@@ -34,9 +34,7 @@ def deliver(services: Services, ticket: Ticket, step: StepName, act: Callable[[S
 
 
 def _fail(services: Services, delivery: Delivery, step: StepName, error: StepError) -> NoReturn:
-    failure = Failure(
-        error.error_class, attempts=delivery.attempt, retry_after_seconds=error.retry_after_seconds
-    )
+    failure = Failure(error.error_class, attempts=delivery.attempt, retry_after_seconds=error.retry_after_seconds)
     decision = after_delivery(failure, services.retry_rules)
     settle_delivery_failure(services.ledger, delivery, step, error, decision)
     if decision.end is not None:

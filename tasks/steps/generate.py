@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from celery.exceptions import Ignore
 
@@ -19,7 +19,7 @@ from tasks.ledger.rows import Claim
 from tasks.ledger.settling import Bought, settle_failure, settle_generated
 from tasks.limits.bucket import pause
 from tasks.services import Services, current_services
-from tasks.steps.base import RetryLater, Step
+from tasks.steps.base import RetryLater
 from tasks.steps.buying import StagingFailed, buy
 from tasks.steps.ending import announce_if_resting, refill
 
@@ -93,7 +93,7 @@ def _register(spec: ModelSpec) -> None:
         name=routing.generate_task(spec.alias),
         rate_limit=None if per_minute is None else f"{per_minute:g}/m",
     )
-    def _task(self: Step, image_id: int, dispatch_no: int) -> None:
+    def _task(self: Any, image_id: int, dispatch_no: int) -> None:
         generate(current_services(), Ticket(image_id, dispatch_no), self.request.retries)
 
 

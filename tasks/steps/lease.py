@@ -13,14 +13,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from tasks.celery import app
 from tasks.core import routing
 from tasks.core.errors import ConfigurationError
-from tasks.ledger.leases import HEARTBEAT_SECONDS, beat, register_worker, stop_worker
+from tasks.ledger.leases import beat, register_worker, stop_worker
 from tasks.services import Services, current_services
 
 logger = logging.getLogger(__name__)
 
 _LEDGER_KEY = "imagechord:ledger"
 _SWEEP_KEY = "imagechord:sweep"
-_SWEEP_EVERY_SECONDS = 5
 
 
 class Lease(bootsteps.StartStopStep):
@@ -40,7 +39,7 @@ class Lease(bootsteps.StartStopStep):
         self._thread = threading.Thread(target=self._run, args=(services,), name="imagechord-lease", daemon=True)
         self._thread.start()
 
-    def stop(self, worker: Any) -> None:  # noqa: ARG002 the bootstep's signature
+    def stop(self, parent: Any) -> None:  # noqa: ARG002 the bootstep's signature
         """End the lease: whatever this worker still held may be taken at once."""
         self._stopping.set()
         services = current_services()
@@ -48,29 +47,33 @@ class Lease(bootsteps.StartStopStep):
             self._thread.join()
             stop_worker(services.ledger, services.worker_id)
 
-    terminate = stop
+    def terminate(self, parent: Any) -> None:
+        """As :meth:`stop`."""
+        self.stop(parent)
 
     def _run(self, services: Services) -> None:
+        sweep_every_ms = round(services.settings.preferences.sweep_every_seconds * 1000)
         while True:
             try:
                 beat(services.ledger, services.worker_id)
-                if services.redis.set(_SWEEP_KEY, services.worker_id, nx=True, ex=_SWEEP_EVERY_SECONDS):
+                if services.redis.set(_SWEEP_KEY, services.worker_id, nx=True, px=sweep_every_ms):
                     app.signature(routing.SWEEP, immutable=True).apply_async()
             except (SQLAlchemyError, redis.RedisError, OSError) as error:
                 logger.warning("lease: no heartbeat this time: %s", error)
             except Exception:
                 logger.exception("lease: unexpected error")
-            if self._stopping.wait(HEARTBEAT_SECONDS):
+            if self._stopping.wait(services.settings.preferences.heartbeat_every_seconds):
                 return
 
 
 def _require_one_ledger(services: Services) -> None:
     mine = services.ledger.identity()
     services.redis.set(_LEDGER_KEY, mine, nx=True)
-    theirs = services.redis.get(_LEDGER_KEY)
-    if theirs is not None and theirs.decode() != mine:
+    found = services.redis.get(_LEDGER_KEY)
+    theirs = found.decode() if isinstance(found, bytes) else mine
+    if theirs != mine:
         raise ConfigurationError(
-            f"this Redis serves another ledger ({theirs.decode()[:8]}…, not {mine[:8]}…): two ledgers would buy the "
+            f"this Redis serves another ledger ({theirs[:8]}…, not {mine[:8]}…): two ledgers would buy the "
             f"same pictures twice. Give every worker the same IMAGECHORD_DATABASE_URL; if the other ledger is gone "
             f"for good, run: redis-cli del {_LEDGER_KEY}"
         )

@@ -1,4 +1,4 @@
-"""``imagechord.slack_summary``: the callback of every wave. Asks the ledger whether the batch rests, and says so once."""
+"""``imagechord.slack_summary``: the callback of every wave. Asks the ledger whether the batch rests; says so once."""
 
 from __future__ import annotations
 

@@ -20,20 +20,19 @@ from tasks.steps.ending import announce_if_resting
 logger = logging.getLogger(__name__)
 
 _EPOCH = "imagechord:epoch"
-_LOST_AFTER = timedelta(seconds=60)
 
 
 def sweep_once(services: Services) -> None:
     """One pass over everything that may be stuck."""
-    ledger = services.ledger
+    ledger, preferences = services.ledger, services.settings.preferences
     broker_is_new = bool(services.redis.set(_EPOCH, services.worker_id or "sweep", nx=True))
-    somebody_died = leases.reap(ledger) > 0
+    somebody_died = leases.reap(ledger, timedelta(seconds=preferences.heartbeat_expires_seconds)) > 0
     sweeping.forget_unsent_messages(ledger)
     for image_id in leases.orphaned_claims(ledger):
         _settle_orphan(services, image_id)
     # After a death or an empty broker every unclaimed message may be gone; else only old silence shows a loss.
-    age = timedelta(0) if broker_is_new or somebody_died else _LOST_AFTER
-    lost = sweeping.unclaimed_since(ledger, age)
+    seconds = 0.0 if broker_is_new or somebody_died else preferences.unclaimed_after_seconds
+    lost = sweeping.unclaimed_since(ledger, timedelta(seconds=seconds))
     if lost:
         logger.warning("sweep: sending %d images again", len(lost))
         graph.publish(redispatch(ledger, lost))

@@ -21,7 +21,7 @@ def upload(services: Services, delivery: Delivery) -> None:
         prefix=services.settings.get("S3_PREFIX") or "",
         sku=delivery.key,
         fingerprint=delivery.fingerprint,
-        extension=delivery.extension,
+        ext=delivery.extension,
         template=delivery.template,
         model=delivery.model,
         variant=delivery.variant,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tasks.core.pictures import StagedPicture
+
 import errno
 import os
 import uuid
@@ -12,7 +14,7 @@ from urllib.parse import quote
 
 from tasks.core.errors import Account, Invalid, Overloaded, StepError
 from tasks.core.health import Health
-from tasks.storage.base import StagedPicture, Staging
+from tasks.storage.base import Staging
 from tasks.storage.object_keys import segments
 from tasks.storage.staged import read_staged
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tasks.core.pictures import StagedPicture
+
 import base64
 import hashlib
 from collections.abc import Callable
@@ -14,7 +16,7 @@ from botocore.exceptions import ClientError
 
 from tasks.core.errors import Account, StepError
 from tasks.core.health import Health
-from tasks.storage.base import StagedPicture, Staging
+from tasks.storage.base import Staging
 from tasks.storage.object_keys import segments
 from tasks.storage.s3_errors import error_code, s3_errors
 from tasks.storage.s3_urls import object_url

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from tasks.core.pictures import StagedPicture
+
 import hashlib
 
 from tasks.core.errors import BadBytes
-from tasks.storage.base import StagedPicture, Staging
+from tasks.storage.base import Staging
 
 
 def read_staged(staging: Staging, staged: StagedPicture) -> bytes:
