@@ -35,8 +35,8 @@ def image_chain(dispatch: Dispatch) -> Signature:
 
 def wave(batch_id: str, dispatches: Iterable[Dispatch]) -> Signature:
     """The chord of images whose callback, as body and as errback, is the batch's Slack summary."""
-    summary = app.signature(routing.SLACK_SUMMARY, args=(batch_id,), immutable=True)
-    return chord([image_chain(dispatch) for dispatch in dispatches], summary.on_error(summary), app=app)
+    body, errback = _summary(batch_id), _summary(batch_id)
+    return chord([image_chain(dispatch) for dispatch in dispatches], body.on_error(errback), app=app)
 
 
 def publish(dispatches: Iterable[Dispatch]) -> None:
@@ -67,4 +67,8 @@ def _window(services: Services, model: str) -> int:
 
 def summarise(batch_id: str) -> None:
     """Ask for the summary of a batch that seems to rest; harmless when it does not, or has been summarised."""
-    app.signature(routing.SLACK_SUMMARY, args=(batch_id,), immutable=True).apply_async()
+    _summary(batch_id).apply_async()
+
+
+def _summary(batch_id: str) -> Signature:
+    return app.signature(routing.SLACK_SUMMARY, args=(batch_id,), immutable=True)

@@ -12,6 +12,7 @@ from redis import Redis
 
 from tasks.core.errors import ConfigurationError
 from tasks.core.keys import is_content_addressed
+from tasks.core.money import usd_micros
 from tasks.core.retry import RetryRules
 from tasks.delivery.base import Cms, Notifier
 from tasks.delivery.cms import HttpCms, RecordedCms
@@ -19,8 +20,8 @@ from tasks.delivery.slack import NullNotifier, SlackWebhook
 from tasks.ledger.engine import Ledger, parse_database_url
 from tasks.ledger.migrate import require_current
 from tasks.providers.base import Provider
-from tasks.providers.registry import build_provider
-from tasks.settings import Settings, load_settings
+from tasks.providers.registry import build
+from tasks.settings import Settings, load_settings, shipped_config
 from tasks.storage.base import PublicStore, Staging
 from tasks.storage.folder import FolderPublic
 from tasks.storage.locations import staging_from_url
@@ -80,7 +81,22 @@ class Services:
 
     def provider(self, name: str) -> Provider:
         """A provider by the catalogue's name. Raises ConfigurationError for an unknown one."""
-        return self._once(f"provider {name}", lambda: build_provider(name, self.settings))
+        return self._once(f"provider {name}", lambda: build(name, **self._provider_options(name)))
+
+    def _provider_options(self, name: str) -> dict[str, Any]:
+        """What each provider's constructor takes from the settings."""
+        settings = self.settings
+        if name == "preview":
+            return {"font_file": shipped_config() / "fonts" / "ImagechordSans.otf"}
+        if name == "anycap":
+            credit = settings.preferences.usd_per_credit
+            return {
+                "api_key": settings.get("ANYCAP_API_KEY"),
+                "endpoint": settings.get("ANYCAP_API_ENDPOINT"),
+                "config_dir": settings.home / "anycap",
+                "usd_micros_per_credit": None if credit is None else usd_micros(credit),
+            }
+        return {}
 
     @property
     def retry_rules(self) -> RetryRules:
@@ -151,7 +167,7 @@ class Services:
         url = self.settings.get("CMS_URL")
         if url is None:
             return RecordedCms()
-        return HttpCms(self.settings.cms_preset, url, self.settings.get("CMS_TOKEN"))
+        return HttpCms(url, self.settings.get("CMS_TOKEN"), self.settings.cms_preset)
 
     def _open_notifier(self) -> Notifier:
         url = self.settings.get("SLACK_WEBHOOK_URL")

@@ -46,6 +46,7 @@ class Request:
     name: str | None = None
     budget_usd: str | float | None = None
     skip_bad_rows: bool = False
+    rehearse_delivery: bool = False
     fresh: bool = False
     idempotency_key: str | None = None
 
@@ -117,10 +118,11 @@ def plan(services: Services, request: Request) -> tuple[PlanSummary, list[RowPro
     return stream.summary, stream.problems, stream.notes
 
 
-def submit(services: Services, request: Request) -> Submitted:
+def submit(services: Services, request: Request, approve: Callable[[PlanSummary], None] | None = None) -> Submitted:
     """Put the batch into the ledger, whole and started, ready for its first waves.
 
     Raises InputError with every problem when a row is bad and bad rows are not to be skipped, or no row is left.
+    ``approve`` sees the plan before the batch starts; what it raises takes the batch back.
     """
     ledger = services.ledger
     if request.idempotency_key:
@@ -134,6 +136,9 @@ def submit(services: Services, request: Request) -> Submitted:
         for chunk in stream:
             _keep(services, batch_id, chunk, writing=request.skip_bad_rows or not stream.problems)
         _refuse_bad_rows(stream, skip=request.skip_bad_rows)
+        _refuse_preview_delivery(services, request, stream.summary)
+        if approve is not None:
+            approve(stream.summary)
     except BaseException:
         submitting.discard(ledger, batch_id)
         raise
@@ -162,6 +167,18 @@ def _refuse_bad_rows(stream: _Stream, *, skip: bool) -> None:
         raise InputError(
             f"{stream.rows.name}: no row is left to make a picture of",
             tuple(str(problem) for problem in stream.problems),
+        )
+
+
+def _refuse_preview_delivery(services: Services, request: Request, summary: PlanSummary) -> None:
+    """Rehearsal pictures must not reach a shop by accident. Raises InputError."""
+    models = services.settings.catalogue.models
+    rehearsed = any(models[alias].provider == "preview" for alias in summary.by_model)
+    configured = [name for name in ("S3_BUCKET", "CMS_URL") if services.settings.get(name)]
+    if rehearsed and configured and not request.rehearse_delivery:
+        raise InputError(
+            f"the model 'preview' draws rehearsal cards, and {' and '.join(configured)} would receive them; "
+            f"unset it, choose another --model, or add --rehearse-delivery if that is what you want"
         )
 
 

@@ -12,6 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 import redis
 
@@ -33,13 +34,26 @@ class EmbeddedValkey:
         self._process: subprocess.Popen[bytes] | None = None
         self.url = f"unix://{self._socket}?db=0"
 
-    def __enter__(self) -> EmbeddedValkey:
+    def __enter__(self) -> Self:
         arguments = [_binary(), "--port", "0", "--unixsocket", str(self._socket), "--unixsocketperm", "700"]
-        arguments += ["--dir", str(self._folder), "--save", "", "--appendonly", "no", "--maxmemory-policy", "noeviction"]
+        arguments += [
+            "--dir",
+            str(self._folder),
+            "--save",
+            "",
+            "--appendonly",
+            "no",
+            "--maxmemory-policy",
+            "noeviction",
+        ]
         with (self._folder / "log").open("wb") as log:
             # A session of its own: Ctrl-C stops the command, which then stops the worker, and this last.
             self._process = subprocess.Popen(
-                arguments, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True,
+                arguments,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
                 preexec_fn=die_with_parent,  # noqa: PLW1509 – one prctl call, no locks
             )
         self._wait()
@@ -54,7 +68,9 @@ class EmbeddedValkey:
             except redis.ConnectionError as error:
                 if (self._process and self._process.poll() is not None) or time.monotonic() > deadline:
                     log = (self._folder / "log").read_text("utf-8", "replace")
-                    raise ConfigurationError(f"the embedded Valkey did not start; set REDIS_URL instead.\n{log}") from error
+                    raise ConfigurationError(
+                        f"the embedded Valkey did not start; set REDIS_URL instead.\n{log}"
+                    ) from error
                 time.sleep(0.005)
             else:
                 client.close()

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 from tasks.devstack.valkey import die_with_parent
 
@@ -26,14 +27,19 @@ class EmbeddedWorker:
         self._environment = {**os.environ, **environment}
         self.process: subprocess.Popen[bytes] | None = None
 
-    def __enter__(self) -> EmbeddedWorker:
+    def __enter__(self) -> Self:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         arguments = [sys.executable, "-m", "celery", "-A", "tasks", "worker"]
         arguments += ["--loglevel", "INFO", "--without-gossip", "--without-mingle", "--hostname", "embedded@%h"]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                arguments, env=self._environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
-                start_new_session=True, preexec_fn=die_with_parent,  # noqa: PLW1509 – one prctl call, no locks
+                arguments,
+                env=self._environment,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+                preexec_fn=die_with_parent,  # noqa: PLW1509 – one prctl call, no locks
             )
         return self
 

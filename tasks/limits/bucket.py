@@ -37,7 +37,7 @@ def pause(client: redis.Redis, model: str, seconds: float) -> None:
         client.pexpire(pause_key(model), milliseconds, gt=True)
 
 
-class ClusterBucket(_TokenBucket):
+class ClusterBucket(_TokenBucket):  # type: ignore[misc]
     """Reserves tokens up to a second ahead. Fails closed: without Redis there is no token."""
 
     def __init__(self, client: redis.Redis, model: str, per_second: float) -> None:

@@ -17,7 +17,7 @@ from tasks.services import current_services
 _Consumer: Any = Consumer
 
 
-class LimitedConsumer(_Consumer):
+class LimitedConsumer(_Consumer):  # type: ignore[misc]
     """Celery's own, with three changes.
 
     * A model's bucket lives in Redis and is shared by the cluster.

@@ -8,7 +8,7 @@ from typing import Any
 from tasks.celery import app
 from tasks.core import routing
 from tasks.core.errors import StepError
-from tasks.delivery.slack_messages import as_text, finished
+from tasks.delivery.slack_messages import finished
 from tasks.ledger.summing import Said, claim_message, is_resting, mark_sent, summarise
 from tasks.services import Services, current_services
 
@@ -24,7 +24,6 @@ def send_once(services: Services, said: Said, message: dict[str, Any]) -> None:
         error = str(failure)
         logger.warning("batch %s: Slack did not take the %s message: %s", said.batch_id, said.kind, failure)
     mark_sent(services.ledger, said, message, error)
-    logger.info("batch %s\n%s", said.batch_id, as_text(message))
 
 
 def summarise_batch(services: Services, batch_id: str) -> None:
@@ -36,7 +35,7 @@ def summarise_batch(services: Services, batch_id: str) -> None:
         return
     preferences = services.settings.preferences
     summary = summarise(services.ledger, batch_id, services.report_url(batch_id))
-    send_once(services, said, finished(summary, preferences.language, preferences.timezone))
+    send_once(services, said, finished(summary, language=preferences.language, timezone=preferences.timezone))
 
 
 @app.task(name=routing.SLACK_SUMMARY)

@@ -25,7 +25,8 @@ def start(services: Services, batch_id: str) -> None:
     said = claim_message(services.ledger, batch_id, "start", services.worker_id)
     if said is not None:
         summary = summarise(services.ledger, batch_id)
-        send_once(services, said, started(summary, services.settings.preferences.language))
+        message = started(summary.name, summary.total, summary.models, language=services.settings.preferences.language)
+        send_once(services, said, message)
 
 
 @app.task(name=routing.START_BATCH)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from tasks.core.pictures import StagedPicture
-
 import errno
 import os
 import uuid
@@ -14,6 +12,7 @@ from urllib.parse import quote
 
 from tasks.core.errors import Account, Invalid, Overloaded, StepError
 from tasks.core.health import Health
+from tasks.core.pictures import StagedPicture
 from tasks.storage.base import Staging
 from tasks.storage.object_keys import segments
 from tasks.storage.staged import read_staged

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from tasks.core.pictures import StagedPicture
-
 import base64
 import hashlib
 from collections.abc import Callable
@@ -16,6 +14,7 @@ from botocore.exceptions import ClientError
 
 from tasks.core.errors import Account, StepError
 from tasks.core.health import Health
+from tasks.core.pictures import StagedPicture
 from tasks.storage.base import Staging
 from tasks.storage.object_keys import segments
 from tasks.storage.s3_errors import error_code, s3_errors

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from tasks.core.pictures import StagedPicture
-
 import hashlib
 
 from tasks.core.errors import BadBytes
+from tasks.core.pictures import StagedPicture
 from tasks.storage.base import Staging
 
 
