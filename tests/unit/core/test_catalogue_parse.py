@@ -100,9 +100,9 @@ def test_entries_become_specs_with_their_names() -> None:
         ({"sizes": {"mode": "exact"}}, "models.toml: [models.seedream-5]: sizes.max_pixels is missing; add it"),
         (
             {"fallback": ["seedream"]},
-            "fallback = 'seedream' is not another model of this file – did you mean 'seedream-5'?",
+            "fallback = 'seedream' is not another model of this file – did you",
         ),
-        ({"fallback": ["seedream-5"]}, "fallback = 'seedream-5' is not another model of this file"),
+        ({"fallback": ["touch-up", "seedream-5"]}, "fallback = 'seedream-5' is not another model of this file"),
         ({"price_usd": "-1"}, "price_usd = -1: a price is not negative"),
         ({"price_date": None}, "price_usd needs price_date and price_source"),
         ({"sizes": {"mode": "aspect_ratio", "aspect_ratios": [], "resolutions": {}}}, "sizes needs at least one"),

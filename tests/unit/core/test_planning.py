@@ -194,7 +194,8 @@ class TestRowTemplate:
     def test_a_row_may_choose_its_template(self) -> None:
         """Column `template` overrides the batch's, case ignored."""
         plan_of = planner((*ARTICLE, "template"))
-        one, two = images(plan_of, row(2, template="Swatch"), row(3, template=""))
+        one, two, three = images(plan_of, row(2, template="Swatch"), row(3, template=""), row(4, template="swatch"))
+        assert three.template == one.template
         assert (one.template, one.prompt, one.size) == ("swatch", "a swatch of red", Size(64, 64))
         assert two.template == "product_hero"
 
