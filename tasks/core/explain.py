@@ -19,6 +19,9 @@ def explain(error: ValidationError, where: str, known: Mapping[str, Any]) -> tup
 
 def _line(finding: Any, where: str, known: Mapping[str, Any]) -> str:
     location = finding["loc"]
+    message = finding["msg"].removeprefix("Value error, ")
+    if not location:  # settings that do not fit together
+        return f"{where}: {message}"
     if location[0] == "sizes" and location[1:2] and location[1] in _SIZE_MODES:
         location = ("sizes", *location[2:])
     path = ".".join(str(part) for part in location)
@@ -27,5 +30,4 @@ def _line(finding: Any, where: str, known: Mapping[str, Any]) -> str:
         return f"{where}: {path} is not a setting; {f'did you mean {close[0]}?' if close else 'remove it'}"
     if finding["type"] == "missing":
         return f"{where}: {path} is missing; add it"
-    message = finding["msg"].removeprefix("Value error, ")
     return f"{where}: {path} = {finding['input']!r}: {message[:1].lower()}{message[1:]}"

@@ -103,6 +103,11 @@ def test_entries_become_specs_with_their_names() -> None:
             "fallback = 'seedream' is not another model of this file – did you",
         ),
         ({"fallback": ["touch-up", "seedream-5"]}, "fallback = 'seedream-5' is not another model of this file"),
+        ({"sizes": "any"}, "models.toml: [models.seedream-5]: sizes = 'any': input should be"),
+        (
+            {"sizes": {"mode": "round"}},
+            "models.toml: [models.seedream-5]: sizes = {'mode': 'round'}: input tag 'round'",
+        ),
         ({"price_usd": "-1"}, "price_usd = -1: a price is not negative"),
         ({"price_date": None}, "price_usd needs price_date and price_source"),
         ({"sizes": {"mode": "aspect_ratio", "aspect_ratios": [], "resolutions": {}}}, "sizes needs at least one"),
