@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import TypeVar
 
 from tasks.core.binding import BoundTemplate
@@ -23,9 +23,8 @@ def known(specs: Mapping[str, Spec], name: str, kind: str) -> Spec:
     return found
 
 
-def unknown(kind: str, name: str, names: Iterable[str]) -> str:
+def unknown(kind: str, name: str, names: Collection[str]) -> str:
     """The message for a name that nobody knows."""
-    names = tuple(names)
     return f"unknown {kind} {name!r}{did_you_mean(name, names)}; known are {', '.join(names)}"
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 
 from tasks.core.errors import InputError
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
+def did_you_mean(word: str, known: Collection[str]) -> str:
     """``" – did you mean 'color'?"``, or nothing when no known word is close."""
     close = get_close_matches(word.casefold(), [name.casefold() for name in known], n=1)
     original = next((name for name in known if close and name.casefold() == close[0]), None)

@@ -100,9 +100,9 @@ def cost_table(
     )
 
 
-def won(usd_micros_: int, krw_per_usd: Decimal) -> int:
+def won(micros: int, krw_per_usd: Decimal) -> int:
     """Micro-dollars in whole won."""
-    return _rounded(usd_micros_ * krw_per_usd / MICROS_PER_USD)
+    return _rounded(micros * krw_per_usd / MICROS_PER_USD)
 
 
 def _rounded(amount: Decimal) -> int:

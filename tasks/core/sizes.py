@@ -27,17 +27,12 @@ class NativeSize:
 
 def native(rule: SizeRule, asked: Size) -> NativeSize:
     """Choose the native size for an asked one. Every rule has an answer; the best may still be too small."""
-    match rule:
-        case AnySize():
-            return NativeSize(asked, {})
-        case AspectSizes():
-            return _by_aspect_ratio(rule, asked)
-        case ExactSizes():
-            size = _exact(rule, asked)
-            return NativeSize(size, {rule.parameter: str(size)})
-        case ListedSizes():
-            size = min((Size.parse(text) for text in rule.sizes), key=lambda size: _preference(size, asked))
-            return NativeSize(size, {rule.parameter: str(size)})
+    if isinstance(rule, AnySize):
+        return NativeSize(asked, {})
+    if isinstance(rule, AspectSizes):
+        return _by_aspect_ratio(rule, asked)
+    size = _exact(rule, asked) if isinstance(rule, ExactSizes) else _listed(rule, asked)
+    return NativeSize(size, {rule.parameter: str(size)})
 
 
 def parse_ratio(text: str) -> float:
@@ -50,24 +45,26 @@ def parse_ratio(text: str) -> float:
 
 def _by_aspect_ratio(rule: AspectSizes, asked: Size) -> NativeSize:
     """Try every shape and class; the area of a class is the same for all shapes."""
-
-    def picture(shape: str, side: int) -> Size:
-        stretch = math.sqrt(parse_ratio(shape))
-        return Size(round(side * stretch), round(side / stretch))
-
     candidates = {
-        (shape, resolution): picture(shape, side)
+        (shape, resolution): _stretched(side, parse_ratio(shape))
         for shape in rule.aspect_ratios
         for resolution, side in rule.resolutions.items()
     }
     shape, resolution = min(
-        candidates,
-        key=lambda choice: (
-            -_kept(parse_ratio(choice[0]), asked.width / asked.height),
-            *_fit(candidates[choice], asked),
-        ),
+        candidates, key=lambda choice: _preference(candidates[choice], parse_ratio(choice[0]), asked)
     )
     return NativeSize(candidates[shape, resolution], {"aspect_ratio": shape, "resolution": resolution})
+
+
+def _stretched(side: int, ratio: float) -> Size:
+    """A square of that side, drawn out to a ratio with the same area."""
+    stretch = math.sqrt(ratio)
+    return Size(round(side * stretch), round(side / stretch))
+
+
+def _listed(rule: ListedSizes, asked: Size) -> Size:
+    sizes = [Size.parse(text) for text in rule.sizes]
+    return min(sizes, key=lambda size: _preference(size, size.width / size.height, asked))
 
 
 def _exact(rule: ExactSizes, asked: Size) -> Size:
@@ -99,21 +96,12 @@ def _down(value: float, multiple: int) -> int:
     return max(math.floor(round(value / multiple, 6)), 1) * multiple
 
 
-def _preference(size: Size, asked: Size) -> tuple[float, bool, int]:
-    """Sort key: best shape first, then as :func:`_fit`."""
-    return (-_kept(size.width / size.height, asked.width / asked.height), *_fit(size, asked))
+def _preference(size: Size, ratio: float, asked: Size) -> tuple[float, bool, int]:
+    """Sort key: the shape that keeps most when cropped; then the smallest that covers, else the largest.
 
-
-def _fit(size: Size, asked: Size) -> tuple[bool, int]:
-    """Sort key among pictures of one shape: the smallest that covers, else the largest."""
-    covers, pixels = _covers(size, asked), size.width * size.height
-    return (not covers, pixels if covers else -pixels)
-
-
-def _covers(size: Size, asked: Size) -> bool:
-    return size.width >= asked.width and size.height >= asked.height
-
-
-def _kept(ratio: float, asked_ratio: float) -> float:
-    """The share of the picture that a crop to the asked shape keeps, rounded so that equals stay equal."""
-    return round(min(ratio, asked_ratio) / max(ratio, asked_ratio), 6)
+    The share that is kept is rounded, so that shapes that are meant to be equal stay equal.
+    """
+    asked_ratio = asked.width / asked.height
+    kept = round(min(ratio, asked_ratio) / max(ratio, asked_ratio), 6)
+    covers, pixels = size.width >= asked.width and size.height >= asked.height, size.width * size.height
+    return (-kept, not covers, pixels if covers else -pixels)

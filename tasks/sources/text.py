@@ -31,10 +31,10 @@ def clean(text: str) -> str:
     """NFC-normalised, without zero-width characters, no-break spaces made plain, trimmed at both ends."""
     if text.isascii():
         return text.strip()
-    visible = unicodedata.normalize("NFC", text).translate(_TRANSLATION).strip()
+    visible = text.translate(_TRANSLATION).strip()
     while visible and (visible[0] in _JOINERS or visible[-1] in _JOINERS):
         visible = visible.strip(_JOINERS).strip()
-    return visible
+    return unicodedata.normalize("NFC", visible)
 
 
 def as_text(value: object) -> str | None:
