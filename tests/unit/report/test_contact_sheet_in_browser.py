@@ -58,8 +58,6 @@ def shown_keys(chromium: str, page: str, profile: Path) -> tuple[list[str], str]
         ("#state=nonsense", ["kr-2", "kr-3", "kr-4", "kr-5", "kr-6"], ""),
     ],
 )
-def test_a_link_may_carry_state_and_search(
-    chromium: str, sheet: Path, tmp_path: Path, view: str, keys: list[str], status: str
-) -> None:
+def test_a_link_may_carry_state_and_search(chromium: str, sheet: Path, view: str, keys: list[str], status: str) -> None:
     """The script runs under the page's policy and shows exactly the asked cards."""
-    assert shown_keys(chromium, sheet.as_uri() + view, tmp_path / "profile") == (keys, status)
+    assert shown_keys(chromium, sheet.as_uri() + view, sheet.parent / "profile") == (keys, status)
