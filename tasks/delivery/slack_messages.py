@@ -34,7 +34,7 @@ def started(
 ) -> dict[str, Any]:
     """The message at the start: 🚀, the number of images, the models, and what it should cost if that is known."""
     say = words(language)
-    line = "🚀 " + say.started.format(name=code(name), total=f"{total:,}")
+    line = "🚀 " + (say.started_one if total == 1 else say.started).format(name=code(name), total=f"{total:,}")
     facts = [f"{say.model}: {_models(models)}"]
     if expected_usd_micros is not None:
         facts.append(f"{say.expected_cost}: {_money(expected_usd_micros, say)}")
@@ -44,15 +44,11 @@ def started(
 def finished(summary: BatchSummary, *, language: Language = "ko", timezone: str = "Asia/Seoul") -> dict[str, Any]:
     """The summary of a round: ✅, or ⚠️ when images failed or wait; counts, cost, reasons, and the report."""
     say = words(language)
-    counts = {"published": summary.published, "failed": summary.failed, "total": summary.total}
-    shown = {name: f"{count:,}" for name, count in counts.items()}
-    mark = "⚠️ " if summary.failed or summary.waiting else "✅ "
-    waiting = say.waiting_short.format(waiting=f"{summary.waiting:,}") if summary.waiting else ""
-    headline = mark + say.finished_short.format(**shown) + waiting
+    mark, counts = "⚠️" if summary.failed or summary.waiting else "✅", _counts(summary, say)
     failed = [group for group in summary.failures if group.state not in WAITING]
     waits = [group for group in summary.failures if group.state in WAITING]
     blocks = [
-        {"type": "header", "text": {"type": "plain_text", "text": headline, "emoji": True}},
+        {"type": "header", "text": {"type": "plain_text", "text": f"{mark} {counts}", "emoji": True}},
         _section(code(summary.name)),
         _fields(_facts(summary, say)),
         *_reasons(say.failures, failed, say),
@@ -60,12 +56,18 @@ def finished(summary: BatchSummary, *, language: Language = "ko", timezone: str 
         *_report(summary.report_url, say),
         _context([_when(summary, timezone), f"{say.batch} {code(summary.batch_id)}", _round(summary, say)]),
     ]
-    text = mark + say.finished.format(name=code(summary.name), **shown) + waiting
-    return _message(text, blocks)
+    return _message(f"{mark} {code(summary.name)}: {counts}", blocks)
 
 
 def _message(text: str, blocks: list[Block]) -> dict[str, Any]:
     return {"text": clipped(text, SECTION_CHARS), "blocks": blocks, "unfurl_links": False, "unfurl_media": False}
+
+
+def _counts(summary: BatchSummary, say: Words) -> str:
+    """Succeeded/total and failed, as in the article; and waiting, when images wait."""
+    waiting = say.also_waiting.format(waiting=f"{summary.waiting:,}") if summary.waiting else ""
+    counts = {"published": summary.published, "total": summary.total, "failed": summary.failed}
+    return say.finished.format(**{name: f"{count:,}" for name, count in counts.items()}) + waiting
 
 
 def _facts(summary: BatchSummary, say: Words) -> list[tuple[str, str]]:
@@ -104,7 +106,7 @@ def _reason(group: FailureGroup, say: Words) -> str:
     examples = " ".join(code(key, 40) for key in group.example_keys[:_MAX_EXAMPLES])
     more = " …" if group.count > min(len(group.example_keys), _MAX_EXAMPLES) and examples else ""
     lines = [
-        f"*{say.images.format(count=f'{group.count:,}')}* · {reason}{where}",
+        say.reason.format(count=f"{group.count:,}", reason=reason) + where,
         code(group.message, 240) if group.message else "",
         examples + more,
     ]

@@ -31,12 +31,14 @@ def clipped(text: str, max_chars: int) -> str:
 
 
 def as_text(message: dict[str, Any]) -> str:
-    """The same message for a terminal or a log: one line for each line that Slack shows."""
+    """The same message for a terminal or a log: one line for each line that Slack shows, an empty one for a rule."""
     lines = [line for block in message.get("blocks", []) for line in _lines(block)]
     return "\n".join(lines or [_plain(message.get("text", ""))])
 
 
 def _lines(block: dict[str, Any]) -> Iterator[str]:
+    if block["type"] == "divider":
+        yield ""
     texts = [block["text"]] if "text" in block else []
     for text in [*texts, *block.get("fields", []), *block.get("elements", [])]:
         plain = text["text"] if text["type"] == "plain_text" else _plain(text["text"])

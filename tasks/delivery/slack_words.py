@@ -16,10 +16,10 @@ class Words:
     """One language. Numbers come in already formatted, strangers' text already escaped."""
 
     started: str
+    started_one: str
     finished: str
-    finished_short: str
-    waiting_short: str
-    images: str
+    also_waiting: str
+    reason: str
     published: str
     failed: str
     waiting: str
@@ -44,10 +44,10 @@ class Words:
 
 KOREAN = Words(
     started="{name}: 이미지 {total}장 생성을 시작합니다",
-    finished="{name}: {total}장 중 {published}장 성공, {failed}장 실패",
-    finished_short="{published}/{total} 성공 · 실패 {failed}",
-    waiting_short=" · 대기 {waiting}",
-    images="{count}장",
+    started_one="{name}: 이미지 1장 생성을 시작합니다",
+    finished="{published}/{total} 성공 · 실패 {failed}",
+    also_waiting=" · 대기 {waiting}",
+    reason="*{count}장* · {reason}",
     published="성공",
     failed="실패",
     waiting="대기",
@@ -85,10 +85,10 @@ KOREAN = Words(
 
 ENGLISH = Words(
     started="{name}: generating {total} images",
-    finished="{name}: {published} of {total} images published, {failed} failed",
-    finished_short="{published}/{total} succeeded · {failed} failed",
-    waiting_short=" · {waiting} waiting",
-    images="{count} images",
+    started_one="{name}: generating 1 image",
+    finished="{published}/{total} succeeded · {failed} failed",
+    also_waiting=" · {waiting} waiting",
+    reason="*{count} ×* {reason}",
     published="Succeeded",
     failed="Failed",
     waiting="Waiting",
@@ -101,7 +101,7 @@ ENGLISH = Words(
     model="Model",
     failures="Why images failed",
     waits="Waiting for you",
-    more_reasons="{reasons} more reasons ({images} images) are in the report",
+    more_reasons="more reasons, in the report: {reasons} (images: {images})",
     report="Open the report",
     batch="Batch",
     round="round {round}",

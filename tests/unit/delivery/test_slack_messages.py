@@ -68,10 +68,15 @@ def test_start_in_english_without_a_price() -> None:
     assert as_text(message) == "🚀 products.csv: generating 24 images\nModel: a, b"
 
 
+def test_one_image() -> None:
+    """A first try with one row reads well."""
+    assert started("a.csv", 1, ["m"], language="en")["text"] == "🚀 `a.csv`: generating 1 image"
+
+
 def test_all_published() -> None:
     """✅ with succeeded and total, the duration, the cost, and a link to the report."""
     message = finished(summary(), language="en")
-    assert message["text"] == "✅ `products.csv`: 24 of 24 images published, 0 failed"
+    assert message["text"] == "✅ `products.csv`: 24/24 succeeded · 0 failed"
     assert as_text(message).splitlines() == [
         "✅ 24/24 succeeded · 0 failed",
         "products.csv",
@@ -95,7 +100,7 @@ def test_some_failed() -> None:
         refused(3, state=State.FAILED, error_class=ErrorClass.OVERLOADED, step="patch_cms", example_keys=("SKU-3",)),
     )
     message = finished(summary(counts=counts, failures=failures, spent_usd_micros=0, reused=4, skipped_rows=1))
-    assert message["text"] == "⚠️ `products.csv`: 24장 중 19장 성공, 5장 실패"
+    assert message["text"] == "⚠️ `products.csv`: 19/24 성공 · 실패 5"
     shown = as_text(message)
     assert "건너뛴 행: 1" in shown
     assert "재사용: 4" in shown
@@ -110,9 +115,9 @@ def test_waiting_images_are_listed_apart() -> None:
     counts = {State.PUBLISHED: 20, State.HELD: 3, State.UNKNOWN: 1}
     failures = (refused(3, state=State.HELD, error_class="held", step="", message="", example_keys=()),)
     message = finished(summary(counts=counts, failures=failures), language="en")
-    assert message["text"] == "⚠️ `products.csv`: 20 of 24 images published, 0 failed · 4 waiting"
+    assert message["text"] == "⚠️ `products.csv`: 20/24 succeeded · 0 failed · 4 waiting"
     shown = as_text(message)
-    assert "Waiting for you\n3 images · held\n" in shown
+    assert "\n\nWaiting for you\n3 × held\n" in shown
     assert "Why images failed" not in shown
 
 
@@ -199,7 +204,7 @@ def test_many_reasons_are_summed_up() -> None:
     """Reasons beyond the fifteenth are counted, not dropped."""
     groups = tuple(refused(n, message=f"reason {n}") for n in range(1, 19))
     message = finished(summary(failures=groups, counts={State.FAILED: 171}), language="en")
-    assert "3 more reasons (6 images) are in the report" in as_text(message)
+    assert "more reasons, in the report: 3 (images: 6)" in as_text(message)
 
 
 def test_a_message_without_blocks_is_its_text() -> None:

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -128,5 +129,5 @@ def test_staging_url_of_a_folder(tmp_path: Path) -> None:
     assert staging.root == tmp_path / "a b"
 
 
-def _no_client() -> None:
+def _no_client() -> NoReturn:
     pytest.fail("a folder needs no S3 client")
