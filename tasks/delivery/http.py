@@ -90,7 +90,7 @@ class HttpCaller:
         self._threads = threading.local()
 
     def call(self, method: str, url: str, body: Any = None) -> Answer:
-        """Send one request, with ``body`` as JSON. Raises NotSent, Overloaded or Ambiguous, or Account (TLS)."""
+        """Send one request, with ``body`` as JSON. Raises NotSent, Overloaded or Ambiguous, or Account (TLS, address)."""
         deadline = time.monotonic() + self.total_seconds
         try:
             with self._session().request(
@@ -120,6 +120,8 @@ class HttpCaller:
         reason = _innermost(error)
         if isinstance(error, requests.exceptions.SSLError):
             return Account(f"{self.service}: no trusted TLS connection; check the certificate and {self.variable}")
+        if isinstance(error, ValueError):  # requests' InvalidURL and its kin
+            return Account(f"{self.service} cannot be called at this address; check {self.variable}")
         if isinstance(error, requests.ConnectTimeout | requests.exceptions.ProxyError) or isinstance(
             reason, NewConnectionError | ConnectTimeoutError
         ):

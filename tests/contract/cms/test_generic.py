@@ -183,6 +183,12 @@ def test_plain_text_on_a_tls_port(cms: CmsStandIn, presets: Presets) -> None:
         HttpCms(cms.url.replace("http:", "https:"), None, presets["generic"]).write("SKU-1", URL)
 
 
+def test_a_host_that_cannot_be(presets: Presets) -> None:
+    """A host name that only the HTTP client finds impossible is for a person to mend, not to be tried again."""
+    with pytest.raises(Account, match="cannot be called at this address; check CMS_URL"):
+        HttpCms("https://cms..example.com", None, presets["generic"]).write("SKU-1", URL)
+
+
 def test_netrc_does_not_replace_the_token(
     cms: CmsStandIn, presets: Presets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import socket
 import subprocess
 import sys
@@ -72,14 +74,19 @@ def test_a_refused_copy_becomes_an_upload(moto_server: S3Server, use_server: Use
     assert fetch(url)[0] == PICTURE
 
 
-def test_old_stores_are_served(moto_server: S3Server, use_server: UseServer) -> None:
+def test_old_stores_are_served(moto_server: S3Server, use_server: UseServer, tmp_path: Path) -> None:
     """Stores that refuse boto3's newer checksum headers accept our requests, which carry Content-MD5 instead."""
     moto_server.create_public_bucket("strict")
+    digest = base64.b64encode(hashlib.md5(PICTURE).digest()).decode()
     with FlakyS3(moto_server.url, strict_headers=True) as proxy:
-        staging = S3Staging(use_server(moto_server, proxy.url), "strict")
+        factory = use_server(moto_server, proxy.url)
+        staging = S3Staging(factory, "strict")
         staging.put("a.png", PICTURE, "image/png")
         assert staging.get("a.png") == PICTURE
-        assert proxy.requests[0].headers["Content-MD5"]
+        elsewhere = FolderStaging(tmp_path)
+        public = S3Public(factory, "strict", endpoint_url=moto_server.url)
+        public.publish(stage(elsewhere, "b.png", PICTURE), elsewhere, "b.png", {})
+        assert [r.headers["Content-MD5"] for r in proxy.requests if r.method == "PUT"] == [digest, digest]
 
 
 def test_a_wrong_key_is_the_accounts_trouble(

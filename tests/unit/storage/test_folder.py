@@ -22,6 +22,16 @@ def test_no_half_files_stay(tmp_path: Path) -> None:
     assert [p.name for p in (tmp_path / "a").iterdir()] == ["SKU-1.png"]
 
 
+def test_readers_never_see_half_a_file(tmp_path: Path) -> None:
+    """Somebody who is reading the old picture keeps it whole while a new one takes its place."""
+    staging = FolderStaging(tmp_path)
+    staging.put("SKU-1.png", b"the old picture", "image/png")
+    with (tmp_path / "SKU-1.png").open("rb") as reader:
+        staging.put("SKU-1.png", b"new", "image/png")
+        assert reader.read() == b"the old picture"
+    assert staging.get("SKU-1.png") == b"new"
+
+
 def test_published_files_can_be_served(tmp_path: Path) -> None:
     """A file has the mode that the umask gives, so that a web server of another user can read it."""
     FolderStaging(tmp_path).put("SKU-1.png", b"picture", "image/png")
