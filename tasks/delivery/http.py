@@ -90,7 +90,7 @@ class HttpCaller:
         self._threads = threading.local()
 
     def call(self, method: str, url: str, body: Any = None) -> Answer:
-        """Send one request, with ``body`` as JSON. Raises NotSent, Overloaded or Ambiguous, or Account (TLS, address)."""
+        """Send one request, with ``body`` as JSON. Raises NotSent, Account (TLS, address), Overloaded or Ambiguous."""
         deadline = time.monotonic() + self.total_seconds
         try:
             with self._session().request(

@@ -26,6 +26,11 @@ class SlackStandIn(StandIn):
         """What SLACK_WEBHOOK_URL is set to."""
         return self.url + _PATH
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variable that points the pipeline here."""
+        return {"SLACK_WEBHOOK_URL": self.webhook_url}
+
     def answer(self, request: Request) -> Reply:
         """``200 ok``, or Slack's own refusals."""
         if self.faults:
