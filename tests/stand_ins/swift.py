@@ -64,7 +64,7 @@ def _installed() -> Path:
 def _install(home: Path) -> None:
     try:
         venv.create(home, clear=True, with_pip=True)
-        pip = [home / "bin" / "python", "-m", "pip", "install", "--quiet", "-r", _REQUIREMENTS]
+        pip = [str(home / "bin" / "python"), "-m", "pip", "install", "--quiet", "-r", str(_REQUIREMENTS)]
         subprocess.run(pip, check=True, capture_output=True, text=True, timeout=600)
     except subprocess.CalledProcessError as error:
         told = f"{error.stdout or ''}{error.stderr or ''}"[-1500:]

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -70,14 +74,19 @@ def test_a_refused_copy_becomes_an_upload(moto_server: S3Server, use_server: Use
     assert fetch(url)[0] == PICTURE
 
 
-def test_old_stores_are_served(moto_server: S3Server, use_server: UseServer) -> None:
+def test_old_stores_are_served(moto_server: S3Server, use_server: UseServer, tmp_path: Path) -> None:
     """Stores that refuse boto3's newer checksum headers accept our requests, which carry Content-MD5 instead."""
     moto_server.create_public_bucket("strict")
+    digest = base64.b64encode(hashlib.md5(PICTURE).digest()).decode()
     with FlakyS3(moto_server.url, strict_headers=True) as proxy:
-        staging = S3Staging(use_server(moto_server, proxy.url), "strict")
+        factory = use_server(moto_server, proxy.url)
+        staging = S3Staging(factory, "strict")
         staging.put("a.png", PICTURE, "image/png")
         assert staging.get("a.png") == PICTURE
-        assert proxy.requests[0].headers["Content-MD5"]
+        elsewhere = FolderStaging(tmp_path)
+        public = S3Public(factory, "strict", endpoint_url=moto_server.url)
+        public.publish(stage(elsewhere, "b.png", PICTURE), elsewhere, "b.png", {})
+        assert [r.headers["Content-MD5"] for r in proxy.requests if r.method == "PUT"] == [digest, digest]
 
 
 def test_a_wrong_key_is_the_accounts_trouble(
@@ -178,6 +187,17 @@ def test_a_bucket_that_nobody_can_read(moto_server: S3Server, use_server: UseSer
     assert "PUBLIC_BASE_URL" in health.mend
 
 
+def test_a_cdn_that_is_not_there(moto_server: S3Server, use_server: UseServer) -> None:
+    """A PUBLIC_BASE_URL that nothing answers is warned about by the check; the bucket itself is fine."""
+    moto_server.create_public_bucket("no-cdn")
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        base_url = f"http://127.0.0.1:{closed.getsockname()[1]}"
+        health = S3Public(use_server(moto_server), "no-cdn", base_url=base_url).check()
+    assert health.status == "ok"
+    assert "answer ConnectionError" in health.detail
+
+
 def test_publishing_needs_no_right_to_delete(moto_server: S3Server, use_server: UseServer) -> None:
     """Credentials that may only write pass the check; the one probe object stays and is named."""
     moto_server.create_public_bucket("write-only")
@@ -206,6 +226,25 @@ def test_a_picture_damaged_on_its_way_is_sent_again(swift_server: S3Server, use_
             staging.get("a.png")
         staging.put("a.png", PICTURE, "image/png")
         assert staging.get("a.png") == PICTURE
+
+
+FORKED = """
+import os
+from tasks.storage.s3_client import S3ClientFactory, S3Connection
+factory = S3ClientFactory(S3Connection("us-east-1"))
+parents = factory()
+child = os.fork()
+if child == 0:
+    os._exit(0 if factory() is not parents and factory() is factory() else 1)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), factory() is parents)
+"""
+
+
+def test_a_forked_worker_makes_its_own_client() -> None:
+    """A prefork child does not share its parent's connections; the parent keeps its client."""
+    root = Path(__file__).parents[3]
+    done = subprocess.run([sys.executable, "-c", FORKED], check=True, capture_output=True, text=True, cwd=root)
+    assert done.stdout.split() == ["0", "True"]
 
 
 def test_region_comes_from_the_client(moto_server: S3Server, use_server: UseServer) -> None:

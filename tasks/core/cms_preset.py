@@ -1,0 +1,149 @@
+"""How one kind of CMS is written to: what ``cms.toml`` says, as frozen, validated values. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+from urllib.parse import quote
+
+from pydantic import Field, ValidationError, model_validator
+
+from tasks.core.catalogue import Strict
+from tasks.core.errors import ConfigurationError, Invalid
+
+_PLACEHOLDER = re.compile(r"\{(\w*)\}")
+
+FieldPath = Annotated[str, Field(pattern=r"^\w+(\.\w+)*$")]
+"""Where a value is in a JSON answer: ``data.0.documentId``; numbers are positions in a list."""
+
+
+class Lookup(Strict):
+    """A GET that turns the row's key into the CMS's own ``{id}``, read at ``field`` of its answer."""
+
+    path: str
+    field: FieldPath
+
+
+class EchoIfPresent(Strict):
+    """Any success status counts, unless the answer carries one of ``fields`` with another value."""
+
+    mode: Literal["echo_if_present"] = "echo_if_present"
+    fields: tuple[FieldPath, ...] = ("image_url", "data.image_url")
+
+
+class Echo(Strict):
+    """The answer must carry the URL at ``field``: a CMS that drops unknown fields is found out."""
+
+    mode: Literal["echo"]
+    field: FieldPath
+
+
+class ReadBack(Strict):
+    """A GET of ``path`` afterwards must show the URL at ``field``."""
+
+    mode: Literal["read_back"]
+    path: str
+    field: FieldPath
+
+
+Verify = Annotated[EchoIfPresent | Echo | ReadBack, Field(discriminator="mode")]
+
+
+class CmsPreset(Strict):
+    """One write: ``method path`` with ``body``, and what makes it count.
+
+    Paths may hold ``{sku}`` and, with a ``lookup``, ``{id}``; texts of the body also ``{image_url}``.
+    ``auth`` says how ``CMS_TOKEN`` travels; ``basic`` takes it as ``user:password``.
+    ``missing_statuses`` are successes by number that mean "no such product".
+    """
+
+    name: str
+    description: str = ""
+    method: Literal["PATCH", "PUT", "POST"] = "PATCH"
+    path: str
+    body: Mapping[str, Any]
+    auth: Literal["bearer", "basic"] = "bearer"
+    lookup: Lookup | None = None
+    missing_statuses: tuple[int, ...] = ()
+    verify: Verify = EchoIfPresent()
+    check_path: str = "/"
+    per_minute: Annotated[float, Field(gt=0)] | None = None
+    in_flight: Annotated[int, Field(gt=0)] | None = None
+
+    @model_validator(mode="after")
+    def _placeholders_are_known(self) -> CmsPreset:
+        in_path = {"sku"} | ({"id"} if self.lookup else set())
+        read_back = [self.verify.path] if isinstance(self.verify, ReadBack) else []
+        for path in [self.path, *read_back]:
+            _refuse_unknown(path, in_path)
+        _refuse_unknown(self.lookup.path if self.lookup else "", {"sku"})
+        for text in _texts(self.body):
+            _refuse_unknown(text, in_path | {"image_url"})
+        if not any("{image_url}" in text for text in _texts(self.body)):
+            raise ValueError("body has no {image_url}, so the picture's URL would go nowhere")
+        return self
+
+
+def filled_path(path: str, values: Mapping[str, str]) -> str:
+    """A path with its placeholders filled, each value quoted whole: a ``/`` in a key stays inside its segment.
+
+    Raises Invalid for ``.`` and ``..``, which no quoting keeps HTTP clients from resolving.
+    """
+    if not {".", ".."}.isdisjoint(values.values()):
+        raise Invalid(f"{values.get('sku')!r} cannot be part of a URL; change the row's key")
+    return _PLACEHOLDER.sub(lambda match: quote(values[match[1]], safe=""), path)
+
+
+def filled_body(body: Any, values: Mapping[str, str]) -> Any:
+    """The body with its texts filled, in one pass: a value that looks like a placeholder stays text."""
+    if isinstance(body, str):
+        return _PLACEHOLDER.sub(lambda match: values[match[1]], body)
+    if isinstance(body, Mapping):
+        return {name: filled_body(value, values) for name, value in body.items()}
+    if isinstance(body, list | tuple):
+        return [filled_body(value, values) for value in body]
+    return body
+
+
+def field_of(answer: Any, path: str) -> Any:
+    """The value at ``path`` of a JSON answer; ``None`` where there is none."""
+    for part in path.split("."):
+        if isinstance(answer, Mapping):
+            answer = answer.get(part)
+        elif isinstance(answer, list) and part.isdecimal() and int(part) < len(answer):
+            answer = answer[int(part)]
+        else:
+            return None
+    return answer
+
+
+def parse_presets(document: Mapping[str, Any]) -> dict[str, CmsPreset]:
+    """Presets by name from the tables of ``cms.toml``. Raises ConfigurationError naming the table and the key."""
+    return {name: _parsed(name, table) for name, table in document.items()}
+
+
+def _parsed(name: str, table: Any) -> CmsPreset:
+    if not isinstance(table, Mapping):
+        raise ConfigurationError(f"cms.toml: {name!r} stands outside of a preset; put it under a line like [my-cms]")
+    try:
+        return CmsPreset.model_validate({"name": name, **table})
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in ("", *first["loc"]))
+        message = first["msg"].removeprefix("Value error, ")
+        raise ConfigurationError(f"cms.toml: [{name}]{where}: {message}; compare it with [generic]") from error
+
+
+def _refuse_unknown(text: str, known: set[str]) -> None:
+    for found in _PLACEHOLDER.findall(text):
+        if found not in known:
+            raise ValueError(f"{{{found}}} in {text!r} is not known here; there is {', '.join(sorted(known))}")
+
+
+def _texts(body: Any) -> list[str]:
+    if isinstance(body, str):
+        return [body]
+    if isinstance(body, Mapping):
+        body = list(body.values())
+    return [text for value in body for text in _texts(value)] if isinstance(body, list | tuple) else []

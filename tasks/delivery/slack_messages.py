@@ -1,0 +1,168 @@
+"""The two Slack messages of a batch, as Block Kit within Slack's limits. Pure.
+
+Limits: 50 blocks, 150 characters in a header, 3,000 in a section, 10 fields of 2,000, 10 elements in a context.
+Texts are cut before they are escaped, which may make them five times as long: the limits here leave room for that.
+Whatever strangers wrote (names, keys, error texts) stands in code spans only, never in a header.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, tzinfo
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from tasks.core.money import format_usd
+from tasks.core.states import WAITING
+from tasks.core.summary import BatchSummary, FailureGroup
+from tasks.delivery.slack_text import FIELD_CHARS, SECTION_CHARS, clipped, code
+from tasks.delivery.slack_words import Language, Words, words
+
+_MAX_REASONS = 15
+_MAX_EXAMPLES = 5
+
+Block = dict[str, Any]
+
+
+def started(
+    name: str,
+    total: int,
+    models: Sequence[str],
+    *,
+    expected_usd_micros: int | None = None,
+    language: Language = "ko",
+) -> dict[str, Any]:
+    """The message at the start: 🚀, the number of images, the models, and what it should cost if that is known."""
+    say = words(language)
+    line = "🚀 " + (say.started_one if total == 1 else say.started).format(name=code(name), total=f"{total:,}")
+    facts = [f"{say.model}: {_models(models)}"]
+    if expected_usd_micros is not None:
+        facts.append(f"{say.expected_cost}: {_money(expected_usd_micros, say)}")
+    return _message(line, [_section(line), _context(facts)])
+
+
+def finished(summary: BatchSummary, *, language: Language = "ko", timezone: str = "Asia/Seoul") -> dict[str, Any]:
+    """The summary of a round: ✅, or ⚠️ when images failed or wait; counts, cost, reasons, and the report."""
+    say = words(language)
+    mark, counts = "⚠️" if summary.failed or summary.waiting else "✅", _counts(summary, say)
+    failed = [group for group in summary.failures if group.state not in WAITING]
+    waits = [group for group in summary.failures if group.state in WAITING]
+    blocks = [
+        {"type": "header", "text": {"type": "plain_text", "text": f"{mark} {counts}", "emoji": True}},
+        _section(code(summary.name)),
+        _fields(_facts(summary, say)),
+        *_reasons(say.failures, failed, say),
+        *_reasons(say.waits, waits, say),
+        *_report(summary.report_url, say),
+        _context([_when(summary, timezone), f"{say.batch} {code(summary.batch_id)}", _round(summary, say)]),
+    ]
+    return _message(f"{mark} {code(summary.name)}: {counts}", blocks)
+
+
+def _message(text: str, blocks: list[Block]) -> dict[str, Any]:
+    return {"text": clipped(text, SECTION_CHARS), "blocks": blocks, "unfurl_links": False, "unfurl_media": False}
+
+
+def _counts(summary: BatchSummary, say: Words) -> str:
+    """Succeeded/total and failed, as in the article; and waiting, when images wait."""
+    waiting = say.also_waiting.format(waiting=f"{summary.waiting:,}") if summary.waiting else ""
+    counts = {"published": summary.published, "total": summary.total, "failed": summary.failed}
+    return say.finished.format(**{name: f"{count:,}" for name, count in counts.items()}) + waiting
+
+
+def _facts(summary: BatchSummary, say: Words) -> list[tuple[str, str]]:
+    """Captions and values, at most eight; what is zero and no news is left out."""
+    optional = [
+        (say.waiting, summary.waiting),
+        (say.skipped_rows, summary.skipped_rows),
+        (say.reused, summary.reused),
+    ]
+    return [
+        (say.published, f"{summary.published:,} / {summary.total:,}"),
+        (say.failed, f"{summary.failed:,}"),
+        *((caption, f"{count:,}") for caption, count in optional if count),
+        (say.cost, _money(summary.spent_usd_micros, say)),
+        (say.duration, _duration(summary.duration_seconds, say)),
+        (say.model, _models(summary.models)),
+    ]
+
+
+def _reasons(title: str, groups: Sequence[FailureGroup], say: Words) -> list[Block]:
+    """One section for each reason, the most frequent first, and a line for those that do not fit."""
+    ordered = sorted(groups, key=lambda group: -group.count)
+    shown, rest = ordered[:_MAX_REASONS], ordered[_MAX_REASONS:]
+    blocks = [_section(_reason(group, say)) for group in shown]
+    if blocks:
+        blocks = [{"type": "divider"}, _section(f"*{title}*"), *blocks]
+    if rest:
+        images = f"{sum(group.count for group in rest):,}"
+        blocks.append(_context([say.more_reasons.format(reasons=len(rest), images=images)]))
+    return blocks
+
+
+def _reason(group: FailureGroup, say: Words) -> str:
+    reason = say.reasons.get(group.error_class) or code(group.error_class)
+    where = f" · {code(group.step)}" if group.step else ""
+    examples = " ".join(code(key, 40) for key in group.example_keys[:_MAX_EXAMPLES])
+    more = " …" if group.count > min(len(group.example_keys), _MAX_EXAMPLES) and examples else ""
+    lines = [
+        say.reason.format(count=f"{group.count:,}", reason=reason) + where,
+        code(group.message, 240) if group.message else "",
+        examples + more,
+    ]
+    return "\n".join(line for line in lines if line)
+
+
+def _report(url: str | None, say: Words) -> list[Block]:
+    """A link where people can follow it; a file's place as text. A URL that could break out of the link is text too."""
+    if not url:
+        return []
+    safe = url.startswith(("https://", "http://")) and not set(url) & set("<>|` \n")
+    return [_section(f"<{url}|{say.report}>".replace("&", "&amp;") if safe else f"{say.report}: {code(url, 500)}")]
+
+
+def _when(summary: BatchSummary, timezone: str) -> str:
+    zone = _zone(timezone)
+    begin, end = summary.started_at.astimezone(zone), summary.ended_at.astimezone(zone)
+    until = f"{end:%H:%M}" if end.date() == begin.date() else f"{end:%Y-%m-%d %H:%M}"
+    return f"{begin:%Y-%m-%d %H:%M} – {until} {end:%Z}"
+
+
+def _zone(name: str) -> tzinfo:
+    """The named time zone; UTC where the machine does not know it, since a summary must not fail over its clock."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        return UTC
+
+
+def _duration(seconds: float, say: Words) -> str:
+    minutes, rest = divmod(max(0, round(seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    pattern = say.hours if hours else say.minutes if minutes else say.seconds
+    return pattern.format(hours=hours, minutes=minutes, seconds=rest)
+
+
+def _models(models: Sequence[str]) -> str:
+    return ", ".join(code(model, 60) for model in models[:5]) + (" …" if len(models) > 5 else "")
+
+
+def _money(usd_micros: int, say: Words) -> str:
+    return format_usd(usd_micros) if usd_micros else say.free
+
+
+def _round(summary: BatchSummary, say: Words) -> str:
+    return say.round.format(round=summary.round)
+
+
+def _section(mrkdwn: str) -> Block:
+    return {"type": "section", "text": {"type": "mrkdwn", "text": clipped(mrkdwn, SECTION_CHARS)}}
+
+
+def _fields(facts: Sequence[tuple[str, str]]) -> Block:
+    texts = [clipped(f"*{caption}*\n{value}", FIELD_CHARS) for caption, value in facts]
+    return {"type": "section", "fields": [{"type": "mrkdwn", "text": text} for text in texts]}
+
+
+def _context(texts: Sequence[str]) -> Block:
+    return {"type": "context", "elements": [{"type": "mrkdwn", "text": text} for text in texts]}

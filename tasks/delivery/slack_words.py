@@ -1,0 +1,130 @@
+"""What the Slack messages say, in Korean and English."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from tasks.core.errors import ErrorClass
+from tasks.core.states import State
+
+Language = Literal["ko", "en"]
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """One language. Numbers come in already formatted, strangers' text already escaped."""
+
+    started: str
+    started_one: str
+    finished: str
+    also_waiting: str
+    reason: str
+    published: str
+    failed: str
+    waiting: str
+    skipped_rows: str
+    reused: str
+    cost: str
+    expected_cost: str
+    free: str
+    duration: str
+    model: str
+    failures: str
+    waits: str
+    more_reasons: str
+    report: str
+    batch: str
+    round: str
+    hours: str
+    minutes: str
+    seconds: str
+    reasons: dict[str, str]
+
+
+KOREAN = Words(
+    started="{name}: 이미지 {total}장 생성을 시작합니다",
+    started_one="{name}: 이미지 1장 생성을 시작합니다",
+    finished="{published}/{total} 성공 · 실패 {failed}",
+    also_waiting=" · 대기 {waiting}",
+    reason="*{count}장* · {reason}",
+    published="성공",
+    failed="실패",
+    waiting="대기",
+    skipped_rows="건너뛴 행",
+    reused="재사용",
+    cost="비용",
+    expected_cost="예상 비용",
+    free="무료",
+    duration="소요 시간",
+    model="모델",
+    failures="실패 사유",
+    waits="확인이 필요한 이미지",
+    more_reasons="그 밖의 사유 {reasons}건 ({images}장)은 보고서에 있습니다",
+    report="보고서 열기",
+    batch="배치",
+    round="{round}차",
+    hours="{hours}시간 {minutes}분",
+    minutes="{minutes}분 {seconds}초",
+    seconds="{seconds}초",
+    reasons={
+        ErrorClass.NOT_SENT: "연결할 수 없음",
+        ErrorClass.RATE_LIMITED: "요청 한도 초과",
+        ErrorClass.OVERLOADED: "상대 서비스 장애",
+        ErrorClass.AMBIGUOUS: "결과를 알 수 없음",
+        ErrorClass.NO_IMAGE: "이미지가 오지 않음",
+        ErrorClass.BAD_BYTES: "손상된 이미지",
+        ErrorClass.REFUSED: "콘텐츠 정책으로 거부됨",
+        ErrorClass.INVALID: "잘못된 요청",
+        ErrorClass.ACCOUNT: "키·잔액·권한 확인 필요",
+        State.CANCELLED: "취소됨",
+        State.HELD: "보류됨",
+        State.UNKNOWN: "결과를 알 수 없음",
+    },
+)
+
+ENGLISH = Words(
+    started="{name}: generating {total} images",
+    started_one="{name}: generating 1 image",
+    finished="{published}/{total} succeeded · {failed} failed",
+    also_waiting=" · {waiting} waiting",
+    reason="*{count} ×* {reason}",
+    published="Succeeded",
+    failed="Failed",
+    waiting="Waiting",
+    skipped_rows="Skipped rows",
+    reused="Reused",
+    cost="Cost",
+    expected_cost="Expected cost",
+    free="free",
+    duration="Duration",
+    model="Model",
+    failures="Why images failed",
+    waits="Waiting for you",
+    more_reasons="more reasons, in the report: {reasons} (images: {images})",
+    report="Open the report",
+    batch="Batch",
+    round="round {round}",
+    hours="{hours} h {minutes} min",
+    minutes="{minutes} min {seconds} s",
+    seconds="{seconds} s",
+    reasons={
+        ErrorClass.NOT_SENT: "could not be reached",
+        ErrorClass.RATE_LIMITED: "rate limit",
+        ErrorClass.OVERLOADED: "the other side was in trouble",
+        ErrorClass.AMBIGUOUS: "outcome not known",
+        ErrorClass.NO_IMAGE: "no image came",
+        ErrorClass.BAD_BYTES: "damaged image",
+        ErrorClass.REFUSED: "refused by content policy",
+        ErrorClass.INVALID: "invalid request",
+        ErrorClass.ACCOUNT: "key, credit or rights",
+        State.CANCELLED: "cancelled",
+        State.HELD: "held",
+        State.UNKNOWN: "outcome not known",
+    },
+)
+
+
+def words(language: Language) -> Words:
+    """The words of a language."""
+    return {"ko": KOREAN, "en": ENGLISH}[language]

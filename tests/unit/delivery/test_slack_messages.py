@@ -1,0 +1,212 @@
+"""The messages say what happened, in both languages, inside Slack's limits."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tasks.core.errors import ErrorClass
+from tasks.core.states import State
+from tasks.core.summary import BatchSummary, FailureGroup
+from tasks.delivery.slack_messages import finished, started
+from tasks.delivery.slack_text import as_text
+from tasks.delivery.slack_words import ENGLISH, KOREAN
+from tests.stand_ins.slack import block_kit_problems
+
+START = datetime(2026, 5, 1, 2, 0, tzinfo=UTC)
+
+
+def summary(**changes: Any) -> BatchSummary:
+    """A finished batch of 24, all published, for twelve cents."""
+    values: dict[str, Any] = {
+        "batch_id": "01JT2Z",
+        "name": "products.csv",
+        "round": 1,
+        "total": 24,
+        "counts": {State.PUBLISHED: 24},
+        "skipped_rows": 0,
+        "models": ("nano-banana-2",),
+        "started_at": START,
+        "ended_at": START + timedelta(minutes=12, seconds=5),
+        "spent_usd_micros": 120_000,
+        "reused": 0,
+        "failures": (),
+        "report_url": "https://shop.example.com/report.html?a=1&b=2",
+    }
+    return BatchSummary(**{**values, **changes})
+
+
+def refused(count: int = 2, **changes: Any) -> FailureGroup:
+    """Pictures that the provider's policy refused."""
+    values: dict[str, Any] = {
+        "state": State.REFUSED,
+        "error_class": ErrorClass.REFUSED,
+        "step": "generate",
+        "message": "prompt was blocked",
+        "count": count,
+        "example_keys": ("SKU-1", "SKU-2"),
+    }
+    return FailureGroup(**{**values, **changes})
+
+
+def test_start_in_korean() -> None:
+    """The start message has the rocket, the number of images, the model and the expected cost."""
+    message = started("products.csv", 1000, ["nano-banana-2"], expected_usd_micros=5_000_000)
+    assert message["text"] == "🚀 `products.csv`: 이미지 1,000장 생성을 시작합니다"
+    assert (
+        as_text(message) == "🚀 products.csv: 이미지 1,000장 생성을 시작합니다\n모델: nano-banana-2\n예상 비용: $5.00"
+    )
+
+
+def test_start_in_english_without_a_price() -> None:
+    """A model without a price makes no promise about cost."""
+    message = started("products.csv", 24, ["a", "b"], language="en")
+    assert as_text(message) == "🚀 products.csv: generating 24 images\nModel: a, b"
+
+
+def test_one_image() -> None:
+    """A first try with one row reads well."""
+    assert started("a.csv", 1, ["m"], language="en")["text"] == "🚀 `a.csv`: generating 1 image"
+
+
+def test_all_published() -> None:
+    """✅ with succeeded and total, the duration, the cost, and a link to the report."""
+    message = finished(summary(), language="en")
+    assert message["text"] == "✅ `products.csv`: 24/24 succeeded · 0 failed"
+    assert as_text(message).splitlines() == [
+        "✅ 24/24 succeeded · 0 failed",
+        "products.csv",
+        "Succeeded: 24 / 24",
+        "Failed: 0",
+        "Cost: $0.12",
+        "Duration: 12 min 5 s",
+        "Model: nano-banana-2",
+        "Open the report: https://shop.example.com/report.html?a=1&b=2",
+        "2026-05-01 11:00 – 11:12 KST",
+        "Batch 01JT2Z",
+        "round 1",
+    ]
+
+
+def test_some_failed() -> None:
+    """⚠️ with the failed count, and failures grouped by reason, the most frequent first, with example keys."""
+    counts = {State.PUBLISHED: 19, State.REFUSED: 2, State.FAILED: 3}
+    failures = (
+        refused(),
+        refused(3, state=State.FAILED, error_class=ErrorClass.OVERLOADED, step="patch_cms", example_keys=("SKU-3",)),
+    )
+    message = finished(summary(counts=counts, failures=failures, spent_usd_micros=0, reused=4, skipped_rows=1))
+    assert message["text"] == "⚠️ `products.csv`: 19/24 성공 · 실패 5"
+    shown = as_text(message)
+    assert "건너뛴 행: 1" in shown
+    assert "재사용: 4" in shown
+    assert "비용: 무료" in shown
+    assert shown.index("3장 · 상대 서비스 장애 · patch_cms") < shown.index("2장 · 콘텐츠 정책으로 거부됨 · generate")
+    assert "SKU-3 …" in shown
+    assert "SKU-1 SKU-2\n" in shown
+
+
+def test_waiting_images_are_listed_apart() -> None:
+    """Images that wait for a person are no failures, and are not passed over either."""
+    counts = {State.PUBLISHED: 20, State.HELD: 3, State.UNKNOWN: 1}
+    failures = (refused(3, state=State.HELD, error_class="held", step="", message="", example_keys=()),)
+    message = finished(summary(counts=counts, failures=failures), language="en")
+    assert message["text"] == "⚠️ `products.csv`: 20/24 succeeded · 0 failed · 4 waiting"
+    shown = as_text(message)
+    assert "\n\nWaiting for you\n3 × held\n" in shown
+    assert "Why images failed" not in shown
+
+
+def test_a_report_on_disk_is_shown_as_text() -> None:
+    """Slack cannot link to a file, so its place is written out; so is a URL that would break out of its link."""
+    for url in ("file:///srv/output/report.html", "https://x.example.com/a|b>c"):
+        message = finished(summary(report_url=url), language="en")
+        assert f"Open the report: {url}" in as_text(message)
+        assert list(block_kit_problems(message)) == []
+    assert "report" not in as_text(finished(summary(report_url=None), language="en"))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(0, "0 s"), (59.4, "59 s"), (60, "1 min 0 s"), (3 * 3600 + 61, "3 h 1 min"), (-1, "0 s")],
+)
+def test_durations(seconds: float, shown: str) -> None:
+    """Two units at most, and never a negative time when clocks disagree."""
+    ended = START + timedelta(seconds=seconds)
+    assert f"Duration: {shown}\n" in as_text(finished(summary(ended_at=ended), language="en"))
+
+
+def test_other_days_and_unknown_zones() -> None:
+    """A night's run names both days, and a time zone that the machine lacks falls back to UTC."""
+    message = finished(summary(ended_at=START + timedelta(hours=20)), timezone="Mars/Olympus", language="en")
+    assert "2026-05-01 02:00 – 2026-05-01 22:00 UTC" not in as_text(message)
+    assert "2026-05-01 02:00 – 22:00 UTC" in as_text(message)
+    message = finished(summary(ended_at=START + timedelta(hours=20)), timezone="Asia/Seoul", language="en")
+    assert "2026-05-01 11:00 – 2026-05-02 07:00 KST" in as_text(message)
+
+
+def test_strangers_cannot_mention_or_format() -> None:
+    """Names, keys and error texts are shown as they are: no mention, no link, no formatting, no emoji."""
+    hostile = "<!channel> *bold* `code` <https://evil.example|click> &amp; :tada:"
+    message = finished(
+        summary(
+            name=hostile,
+            models=(hostile,),
+            batch_id=hostile,
+            counts={State.FAILED: 1},
+            failures=(refused(1, message=hostile, example_keys=(hostile,), step=hostile, error_class=hostile),),
+        )
+    )
+    assert list(block_kit_problems(message)) == []
+    assert hostile.replace("`", "'") in as_text(message)
+
+
+def test_every_class_and_state_has_words() -> None:
+    """Each error class, and each state that takes the place of one, has words in both languages."""
+    wanted = {*ErrorClass, State.CANCELLED, State.HELD, State.UNKNOWN}
+    assert set(KOREAN.reasons) == set(ENGLISH.reasons) == wanted
+
+
+TEXT = st.text(st.sampled_from("a한&<>`*_\n|😀"), max_size=5000)
+GROUPS = st.builds(
+    FailureGroup,
+    state=st.sampled_from([State.FAILED, State.HELD]),
+    error_class=TEXT,
+    step=TEXT,
+    message=TEXT,
+    count=st.integers(1, 10**9),
+    example_keys=st.lists(TEXT, max_size=8).map(tuple),
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(name=TEXT, url=TEXT, models=st.lists(TEXT, max_size=30), groups=st.lists(GROUPS, max_size=60), ko=st.booleans())
+def test_never_outside_slacks_limits(
+    name: str, url: str, models: list[str], groups: list[FailureGroup], ko: bool
+) -> None:
+    """Whatever the names, keys and errors are, and however many, Slack takes the message."""
+    language: Any = "ko" if ko else "en"
+    counts = {State.FAILED: 10**9, State.HELD: 10**9, State.PUBLISHED: 10**9}
+    round_summary = summary(
+        name=name, report_url=url, models=tuple(models), failures=tuple(groups), counts=counts, total=3 * 10**9
+    )
+    message = finished(round_summary, language=language)
+    assert list(block_kit_problems(message)) == []
+    assert list(block_kit_problems(started(name, 10**9, models, language=language))) == []
+    assert as_text(message)
+
+
+def test_many_reasons_are_summed_up() -> None:
+    """Reasons beyond the fifteenth are counted, not dropped."""
+    groups = tuple(refused(n, message=f"reason {n}") for n in range(1, 19))
+    message = finished(summary(failures=groups, counts={State.FAILED: 171}), language="en")
+    assert "more reasons, in the report: 3 (images: 6)" in as_text(message)
+
+
+def test_a_message_without_blocks_is_its_text() -> None:
+    """as_text falls back to the plain text of a message."""
+    assert as_text({"text": "a &amp; *b*"}) == "a & b"
