@@ -138,7 +138,7 @@ class AnycapApi:
         api = self
 
         class Handler(_Handler):
-            books = api
+            books: AnycapApi = api
 
         self._server = _Server(("127.0.0.1", 0), Handler)
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 CONFIG = Path(os.environ.get("ANYCAP_CONFIG_DIR", "."))
@@ -89,7 +90,7 @@ def raw(text: str, code: int) -> None:
     sys.exit(code)
 
 
-SCENES = {
+SCENES: dict[str, Callable[[], object]] = {
     "success": lambda: success(picture()),
     "no credits told": lambda: success(picture(), credits_used=None),
     "http_429": lambda: failure("http_429", "slow down"),

@@ -85,6 +85,7 @@ def test_the_picture_is_that_of_the_prompt(real: AnycapProvider, api: AnycapApi,
     assert api.calls[0].parameters == {"aspect_ratio": "16:9", "resolution": "1k"}
     assert inspect(made.data).size == Size(1360, 768)
     assert depicts(made.data, prompt)
+    assert not depicts(made.data, prompt + "!")
     assert made.cost_usd_micros == PAID
     assert made.trace_id
 

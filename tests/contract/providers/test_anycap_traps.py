@@ -144,6 +144,26 @@ def test_the_same_failure_has_the_same_message(fake: FakeAnycap, make_request: M
     assert len(messages) == 1
 
 
+def test_a_broken_connection_is_named_without_its_ports(fake: FakeAnycap, make_request: MakeRequest) -> None:
+    """The port of our side differs from call to call and would make each failure a reason of its own."""
+    fake.play("reset")
+    with pytest.raises(Ambiguous, match="connection reset by peer") as caught:
+        fake.provider.generate(make_request())
+    assert "->" not in str(caught.value)
+
+
+def test_the_key_is_not_in_the_representation(fake: FakeAnycap) -> None:
+    """A log line or a traceback with the provider in it shows no key."""
+    assert "ak_very_secret" not in repr(fake.provider)
+
+
+def test_an_unusable_folder_is_named(fake: FakeAnycap, make_request: MakeRequest, tmp_path: Path) -> None:
+    """A configuration folder that cannot be made is not mistaken for a missing program."""
+    (tmp_path / "file").touch()
+    with pytest.raises(Account, match=r"folder .*file/anycap"):
+        dataclasses.replace(fake.provider, config_dir=tmp_path / "file" / "anycap").generate(make_request())
+
+
 def test_the_key_never_reaches_a_message(fake: FakeAnycap, make_request: MakeRequest) -> None:
     """An answer that repeats the key is passed on without it."""
     fake.play("the key in the message")
@@ -169,18 +189,17 @@ def test_the_deadline_kills_the_whole_group(scene: str, fake: FakeAnycap, make_r
     """A program that ignores TERM is gone at the deadline, with its children, and the call counts as perhaps paid."""
     fake.play(scene)
     begun = time.monotonic()
-    with pytest.raises(Ambiguous, match=r"within 0\.7 s"):
-        fake.provider.generate(make_request(deadline_seconds=0.7))
-    assert time.monotonic() - begun < 1.7
-    child = fake.config_dir / "child.pid"
-    if child.exists():
-        assert ends(int(child.read_text()))
+    with pytest.raises(Ambiguous, match=r"within 1\.5 s"):
+        fake.provider.generate(make_request(deadline_seconds=1.5))
+    assert time.monotonic() - begun < 2.5
+    if scene == "hang with a child":
+        assert ends(int((fake.config_dir / "child.pid").read_text()))
 
 
 def test_a_child_left_behind_does_not_cost_the_picture(fake: FakeAnycap, make_request: MakeRequest) -> None:
     """When the program has answered and a child of it holds the pipes, the answer counts and the child goes."""
     fake.play("leave a child")
-    assert fake.provider.generate(make_request(deadline_seconds=0.7)).data
+    assert fake.provider.generate(make_request(deadline_seconds=1.5)).data
     assert ends(int((fake.config_dir / "child.pid").read_text()))
 
 

@@ -57,7 +57,9 @@ def test_the_named_colour_is_seen(preview: PreviewProvider, make_request: MakeRe
     for name in ("red", "navy"):
         data = preview.generate(make_request(f"a {name} mug, white background", Size(512, 512))).data
         with Image.open(io.BytesIO(data)) as image:
-            seen.append(image.convert("RGB").getpixel((230, 350)))
+            pixel = image.convert("RGB").getpixel((230, 350))
+        assert isinstance(pixel, tuple)
+        seen.append(pixel)
     (red, _, less_blue), (less_red, _, blue) = seen
     assert red > 1.5 * less_blue
     assert blue > 1.3 * less_red
