@@ -43,7 +43,7 @@ def _centre(size: Size, asked: Size) -> tuple[float, float, float, float]:
     """The largest box of the asked shape in the middle of the picture: left, upper, right, lower, in pixels."""
     scale = min(size.width / asked.width, size.height / asked.height)
     width, height = asked.width * scale, asked.height * scale
-    left, upper = (size.width - width) / 2, (size.height - height) / 2
+    left, upper = max(0.0, (size.width - width) / 2), max(0.0, (size.height - height) / 2)
     return left, upper, min(left + width, size.width), min(upper + height, size.height)
 
 

@@ -12,7 +12,6 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from PIL import ImageOps
 from PIL.AvifImagePlugin import AvifImageFile
 from PIL.Image import Image
 from PIL.ImageFile import ImageFile
@@ -22,11 +21,10 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from tasks.core.errors import BadBytes
 from tasks.core.pictures import Size
+from tasks.pictures.orientation import upright
 
 MAX_PIXELS = 8192 * 8192
 MAX_BYTES = 64 * 1024 * 1024
-
-_ORIENTATION_TAG = 0x0112
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +57,15 @@ class _Format:
     open: Callable[[io.BytesIO], ImageFile]
 
 
+class _Jpeg(JpegImageFile):
+    """Pillow's, less its habit of looking for a resolution in the EXIF data, which warns when that is damaged."""
+
+    def _read_dpi_from_exif(self) -> None:
+        """The resolution in print is nothing to us."""
+
+
 _PNG = _Format("png", "image/png", "png", PngImageFile)
-_JPEG = _Format("jpeg", "image/jpeg", "jpg", JpegImageFile)
+_JPEG = _Format("jpeg", "image/jpeg", "jpg", _Jpeg)
 _WEBP = _Format("webp", "image/webp", "webp", WebPImageFile)
 _AVIF = _Format("avif", "image/avif", "avif", AvifImageFile)
 
@@ -99,7 +104,7 @@ def _load(kind: _Format, data: bytes, max_pixels: int) -> Image:
     _check_end(kind, data)
     image = kind.open(io.BytesIO(data))
     image.load()
-    return _upright(image)
+    return upright(image)
 
 
 def _check_end(kind: _Format, data: bytes) -> None:
@@ -113,18 +118,6 @@ def _check_end(kind: _Format, data: bytes) -> None:
         whole = len(data) >= int.from_bytes(data[4:8], "little") + 8
     if not whole:
         raise BadBytes(f"the {kind.name.upper()} picture is cut short: its end is missing")
-
-
-def _upright(image: Image) -> Image:
-    """Apply the EXIF orientation, if there is a sound one; damaged EXIF data does not make a picture bad."""
-    if "exif" not in image.info and "Raw profile type exif" not in image.info:
-        return image
-    try:
-        if image.getexif().get(_ORIENTATION_TAG, 1) == 1:
-            return image
-        return ImageOps.exif_transpose(image)
-    except Exception:  # noqa: BLE001 - strangers' EXIF blocks make Pillow raise nearly anything
-        return image
 
 
 def _kind_of(data: bytes) -> _Format:

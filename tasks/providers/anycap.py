@@ -11,7 +11,7 @@ import json
 import os
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import requests
@@ -46,10 +46,11 @@ class AnycapProvider:
 
     config_dir: Path
     binary: str = "anycap"
-    api_key: str | None = None
+    api_key: str | None = field(default=None, repr=False)
     endpoint: str | None = None
     usd_micros_per_credit: int | None = None
-    name: str = "anycap"
+
+    name = "anycap"
 
     def generate(self, request: GenerationRequest) -> GeneratedPicture:
         """Buy one picture. Raises the StepError that the answer calls for, see ``anycap_answer``."""
@@ -80,7 +81,10 @@ class AnycapProvider:
     def _run(self, arguments: list[str], cwd: Path, deadline_seconds: float) -> Finished:
         """Start the program. Raises Account when it is not there, NotSent when the machine cannot start it now."""
         try:
-            self.config_dir.mkdir(parents=True, exist_ok=True)
+            self.config_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise Account(f"the folder {self.config_dir} for anycap cannot be made: {error.strerror}") from error
+        try:
             return run_child(
                 [self.binary, *arguments], env=self._environment(), cwd=cwd, deadline_seconds=deadline_seconds
             )

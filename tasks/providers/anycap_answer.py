@@ -51,6 +51,7 @@ _PROVABLY_NOT_SENT = re.compile(
 )
 """Go's words for failures before a request's first byte: looking up, dialling, greeting."""
 
+_ADDRESSES = re.compile(r"\b(?:read|write) tcp \S+->\S+: ")
 _LOST_DOWNLOAD = "operation succeeded but"
 
 
@@ -184,6 +185,6 @@ def _text(value: object) -> str:
 
 
 def _brief(text: str) -> str:
-    """One line of at most 300 characters: it goes into the ledger, and reasons are grouped by it."""
-    line = " ".join(text.split())
+    """One line of at most 300 characters, without port numbers: reasons are grouped by it in the summary."""
+    line = _ADDRESSES.sub("", " ".join(text.split()))
     return line if len(line) <= 300 else line[:299] + "…"

@@ -23,14 +23,22 @@ _CREDITS_PER_IMAGE = 3
 
 
 class Fault(Enum):
-    """What goes wrong with one generate call. The charged ones cost money although they fail."""
+    """What goes wrong with one generate call.
+
+    Those named ``…_PLAINLY`` come with a body that the CLI does not take apart: it then reports ``http_<status>``
+    instead of the server's own code. From DROP_AFTER_CHARGE on, but for SUCCESS_WITH_ERROR and NOT_JSON, the call
+    is charged.
+    """
 
     RATE_LIMITED = auto()
+    RATE_LIMITED_PLAINLY = auto()
     SERVER_ERROR = auto()
+    SERVER_ERROR_PLAINLY = auto()
     UNAVAILABLE = auto()
     OVERLOADED = auto()
     GATEWAY_TIMEOUT = auto()
     CONTENT_REJECTED = auto()
+    CONTENT_REJECTED_PLAINLY = auto()
     INVALID_PARAM = auto()
     UNKNOWN_MODEL = auto()
     BAD_KEY = auto()
@@ -39,29 +47,35 @@ class Fault(Enum):
     DROP_AFTER_CHARGE = auto()
     HANG_AFTER_CHARGE = auto()
     SUCCESS_WITH_ERROR = auto()
+    NOT_JSON = auto()
     NO_OUTPUTS = auto()
     DOWNLOAD_REFUSED = auto()
     DOWNLOAD_DROPPED = auto()
     JSON_AS_IMAGE = auto()
     TRUNCATED_IMAGE = auto()
+    TRUNCATED_ONCE = auto()
 
 
 def _error(code: str, message: str) -> dict[str, Any]:
     return {"status": "error", "error": {"code": code, "message": message}, "request_id": "req_fault"}
 
 
-_UNCHARGED_ANSWERS: dict[Fault, tuple[int, dict[str, Any]]] = {
+_UNCHARGED_ANSWERS: dict[Fault, tuple[int, dict[str, Any] | str]] = {
     Fault.RATE_LIMITED: (429, _error("RATE_LIMITED", "too many requests")),
+    Fault.RATE_LIMITED_PLAINLY: (429, "slow down"),
     Fault.SERVER_ERROR: (500, _error("INTERNAL", "internal error")),
+    Fault.SERVER_ERROR_PLAINLY: (500, "<html>Internal Server Error</html>"),
     Fault.UNAVAILABLE: (503, _error("UNAVAILABLE", "try later")),
     Fault.OVERLOADED: (529, _error("OVERLOADED", "overloaded")),
     Fault.GATEWAY_TIMEOUT: (504, _error("TIMEOUT", "upstream timed out")),
     Fault.CONTENT_REJECTED: (400, _error("CONTENT_REJECTED", "the prompt breaks the content policy")),
+    Fault.CONTENT_REJECTED_PLAINLY: (400, {"error": "CONTENT_REJECTED", "message": "no"}),
     Fault.INVALID_PARAM: (400, _error("invalid_param", "aspect_ratio is not one of 1:1, 16:9")),
     Fault.UNKNOWN_MODEL: (404, _error("MODEL_NOT_FOUND", "no such model")),
     Fault.BAD_KEY: (401, _error("auth_invalid", "bad key")),
     Fault.NO_CREDIT: (402, _error("INSUFFICIENT_CREDIT", "no credit left")),
     Fault.SUCCESS_WITH_ERROR: (200, {"error": {"code": "GENERATION_FAILED", "message": "something broke"}}),
+    Fault.NOT_JSON: (200, "<html>Welcome to our wireless network</html>"),
 }
 
 
@@ -117,13 +131,14 @@ class AnycapApi:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _seen: Counter[str] = field(default_factory=Counter)
     _outputs: dict[str, tuple[Call, bytes]] = field(default_factory=dict)
+    _fetched: Counter[str] = field(default_factory=Counter)
     _server: ThreadingHTTPServer | None = None
 
     def __enter__(self) -> Self:
         api = self
 
         class Handler(_Handler):
-            books = api
+            books: AnycapApi = api
 
         self._server = _Server(("127.0.0.1", 0), Handler)
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
@@ -166,6 +181,12 @@ class AnycapApi:
             path = f"/files/{len(self.charges)}.png"
             self._outputs[path] = (call, paint(call.prompt, width, height))
         return path
+
+    def first(self, path: str) -> bool:
+        """Whether this path is asked for the first time; asking makes it so no more."""
+        with self._lock:
+            self._fetched[path] += 1
+            return self._fetched[path] == 1
 
     def output(self, path: str) -> tuple[Call, bytes] | None:
         """The call and the picture behind a path."""
@@ -247,13 +268,14 @@ class _Handler(BaseHTTPRequestHandler):
             self._drop()
         elif call.fault is Fault.JSON_AS_IMAGE:
             self._send_json(200, _error("STORAGE", "the file is not there"))
-        elif call.fault is Fault.TRUNCATED_IMAGE:
+        elif call.fault is Fault.TRUNCATED_IMAGE or (call.fault is Fault.TRUNCATED_ONCE and self.books.first(path)):
             self._send(200, "image/png", data[: len(data) // 2])
         else:
             self._send(200, "image/png", data)
 
-    def _send_json(self, status: int, body: dict[str, Any]) -> None:
-        self._send(status, "application/json", json.dumps(body).encode())
+    def _send_json(self, status: int, body: dict[str, Any] | str) -> None:
+        text = body if isinstance(body, str) else json.dumps(body)
+        self._send(status, "application/json", text.encode())
 
     def _send(self, status: int, content_type: str, data: bytes, promised: int | None = None) -> None:
         self.send_response(status)

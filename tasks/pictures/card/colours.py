@@ -91,7 +91,7 @@ def palette_of(prompt: str) -> Palette:
     others = [rgb for rgb in things if rgb != subject]
     accent = others[0] if others else _companion(subject)
     backdrop = mix(grounds[0], subject, 0.07) if grounds else _room_for(subject, digest[1] / 256)
-    ink = mix((24, 24, 28), subject, 0.12) if luminance(backdrop) > 0.42 else (246, 244, 240)
+    ink = mix((24, 24, 28), subject, 0.12) if luminance(backdrop) > 0.52 else (246, 244, 240)
     return Palette(subject, accent, backdrop, ink)
 
 

@@ -16,6 +16,8 @@ from tasks.pictures.card.typesetting import font, set_text
 _WHITE: Rgb = (255, 255, 255)
 _SHADE: Rgb = (22, 18, 30)
 _SMALLEST_WITH_WORDS = 160
+_COARSE = 16
+"""The room is drawn at a sixteenth of its size."""
 _CLAUSE = re.compile(r"[,.;:，。、\n]\s|[—–]\s")
 
 
@@ -64,15 +66,15 @@ def _lay_out(size: Size) -> _Layout:
 
 def _room(size: Size, palette: Palette, layout: _Layout) -> Image.Image:
     """Wall, floor, and a pool of light behind the thing; drawn small and enlarged, as nothing in it is sharp."""
-    across, down = max(2, size.width // 16), max(2, size.height // 16)
+    across, down = max(2, size.width // _COARSE), max(2, size.height // _COARSE)
     wall = Image.linear_gradient("L").resize((across, down), Image.Resampling.BILINEAR)
     top, low = mix(palette.backdrop, _SHADE, 0.05), mix(palette.backdrop, _WHITE, 0.16)
     room = ImageOps.colorize(wall, top, low)
-    left, upper, right, lower = (round(edge / 16) for edge in layout.thing)
+    left, upper, right, lower = (round(edge / _COARSE) for edge in layout.thing)
     reach = max(2, right - left)
-    pool = ImageOps.invert(Image.radial_gradient("L")).resize((reach * 2, reach * 2)).point(lambda v: v * 0.55)
+    pool = ImageOps.invert(Image.radial_gradient("L")).resize((reach * 2, reach * 2)).point(lambda v: v * v * 0.7 / 255)
     room.paste(mix(palette.backdrop, _WHITE, 0.55), (left - reach // 2, (upper + lower) // 2 - reach), pool)
-    horizon = min(down - 1, max(1, round(layout.horizon / 16)))
+    horizon = min(down - 1, max(1, round(layout.horizon / _COARSE)))
     near, far = mix(palette.backdrop, _SHADE, 0.02), mix(palette.backdrop, _SHADE, 0.16)
     floor = Image.linear_gradient("L").resize((across, down - horizon), Image.Resampling.BILINEAR)
     room.paste(ImageOps.colorize(floor, far, near), (0, horizon))
