@@ -5,8 +5,9 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import cast
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import func, or_, select, update
 
 from tasks.core.states import State
 from tasks.ledger.engine import Ledger
@@ -38,16 +39,16 @@ def stop_worker(ledger: Ledger, worker_id: str) -> None:
         connection.execute(update(worker).where(worker.c.id == worker_id).values(stopped_at=datetime.now(UTC)))
 
 
-def reap(ledger: Ledger, expires: timedelta) -> int:
-    """Mark workers whose lease has expired as stopped; returns how many died since the last call."""
+def reap(ledger: Ledger, expires: timedelta) -> datetime | None:
+    """Mark workers whose lease has expired as stopped; returns the latest heartbeat among them, if any died."""
     now = datetime.now(UTC)
-    with ledger.write() as connection:
-        result = connection.execute(
-            update(worker)
-            .where(worker.c.stopped_at.is_(None), worker.c.heartbeat_at <= now - expires)
-            .values(stopped_at=now)
-        )
-    return result.rowcount
+    dead = (worker.c.stopped_at.is_(None), worker.c.heartbeat_at <= now - expires)
+    with ledger.read() as connection:
+        last = connection.scalar(select(func.max(worker.c.heartbeat_at)).where(*dead))
+    if last is not None:
+        with ledger.write() as connection:
+            connection.execute(update(worker).where(*dead).values(stopped_at=now))
+    return cast("datetime | None", last)
 
 
 def live_queues(ledger: Ledger, expires: timedelta) -> set[str]:

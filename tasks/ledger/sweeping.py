@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from sqlalchemy import and_, or_, select
 
@@ -12,8 +12,8 @@ from tasks.ledger.engine import Ledger
 from tasks.ledger.schema import batch, image, summary, worker
 
 
-def unclaimed_since(ledger: Ledger, age: timedelta, limit: int = 1000) -> list[int]:
-    """Images that were sent longer ago than ``age`` and that nobody has taken or finished since."""
+def unclaimed_before(ledger: Ledger, moment: datetime, limit: int = 1000) -> list[int]:
+    """Images that were sent before ``moment`` and that nobody has taken or finished since, or whose wait is over."""
     now = datetime.now(UTC)
     with ledger.read() as connection:
         return list(
@@ -22,7 +22,7 @@ def unclaimed_since(ledger: Ledger, age: timedelta, limit: int = 1000) -> list[i
                 .where(
                     image.c.state.in_(UNCLAIMED),
                     or_(
-                        and_(image.c.not_before.is_(None), image.c.moved_at <= now - age),
+                        and_(image.c.not_before.is_(None), image.c.moved_at <= moment),
                         image.c.not_before <= now,
                     ),
                 )

@@ -14,6 +14,7 @@ from tasks.celery import app
 from tasks.core import routing
 from tasks.core.errors import ConfigurationError
 from tasks.ledger.leases import beat, register_worker, stop_worker
+from tasks.limits.epoch import broker_epoch
 from tasks.services import Services, current_services
 
 logger = logging.getLogger(__name__)
@@ -34,6 +35,8 @@ class Lease(bootsteps.StartStopStep):
         """Register; raises ConfigurationError when another ledger owns this Redis."""
         services = current_services()
         _require_one_ledger(services)
+        # What this Redis held before it was emptied is lost; what is sent from here on is not.
+        broker_epoch(services.redis)
         queues = sorted(worker.app.amqp.queues.consume_from)
         services.worker_id = register_worker(services.ledger, worker.hostname, queues)
         self._thread = threading.Thread(target=self._run, args=(services,), name="imagechord-lease", daemon=True)

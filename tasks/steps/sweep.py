@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from tasks import graph
 from tasks.celery import app
@@ -14,25 +14,21 @@ from tasks.ledger import leases, sweeping
 from tasks.ledger.claiming import orphan
 from tasks.ledger.dispatching import redispatch
 from tasks.ledger.settling import settle_failure
+from tasks.limits.epoch import broker_epoch
 from tasks.services import Services, current_services
 from tasks.steps.ending import announce_if_resting
 
 logger = logging.getLogger(__name__)
 
-_EPOCH = "imagechord:epoch"
-
 
 def sweep_once(services: Services) -> None:
     """One pass over everything that may be stuck."""
-    ledger, preferences = services.ledger, services.settings.preferences
-    broker_is_new = bool(services.redis.set(_EPOCH, services.worker_id or "sweep", nx=True))
-    somebody_died = leases.reap(ledger, timedelta(seconds=preferences.heartbeat_expires_seconds)) > 0
+    ledger = services.ledger
     sweeping.forget_unsent_messages(ledger)
+    lost_before = _lost_before(services)
     for image_id in leases.orphaned_claims(ledger):
         _settle_orphan(services, image_id)
-    # After a death or an empty broker every unclaimed message may be gone; else only old silence shows a loss.
-    seconds = 0.0 if broker_is_new or somebody_died else preferences.unclaimed_after_seconds
-    lost = sweeping.unclaimed_since(ledger, timedelta(seconds=seconds))
+    lost = sweeping.unclaimed_before(ledger, lost_before)
     if lost:
         logger.warning("sweep: sending %d images again", len(lost))
         graph.publish(redispatch(ledger, lost))
@@ -40,6 +36,19 @@ def sweep_once(services: Services) -> None:
         graph.release(services, batch_id, model)
     for batch_id in sweeping.resting_unsaid(ledger):
         graph.summarise(batch_id)
+
+
+def _lost_before(services: Services) -> datetime:
+    """A message sent before this moment, whose image nobody has claimed, must have been lost.
+
+    It was silent for too long, or the broker has come back empty since, or a worker that may have fetched it
+    has died.
+    """
+    preferences = services.settings.preferences
+    silence = datetime.now(UTC) - timedelta(seconds=preferences.unclaimed_after_seconds)
+    died = leases.reap(services.ledger, timedelta(seconds=preferences.heartbeat_expires_seconds))
+    fetched_until = died + timedelta(seconds=preferences.heartbeat_every_seconds) if died else silence
+    return max(silence, broker_epoch(services.redis), fetched_until)
 
 
 def _settle_orphan(services: Services, image_id: int) -> None:
