@@ -11,6 +11,10 @@ import pytest
 from tests.integration.stack import PATIENT, Stack, anycap_variables
 from tests.real_anycap import real_anycap
 from tests.stand_ins.anycap_api import AnycapApi
+from tests.stand_ins.missing import missing_service
+from tests.stand_ins.moto_s3 import moto_s3
+from tests.stand_ins.s3_server import S3Server
+from tests.stand_ins.swift import SwiftUnavailable, swift_s3
 
 MakeStack = Callable[..., Stack]
 
@@ -38,3 +42,20 @@ def make_stack(tmp_path: Path, api: AnycapApi) -> Iterator[MakeStack]:
 def stack(make_stack: MakeStack) -> Stack:
     """An installation that publishes into a folder, without CMS and Slack."""
     return make_stack()
+
+
+@pytest.fixture(scope="session")
+def swift_server() -> Iterator[S3Server]:
+    """S3 as OpenStack Swift speaks it; skipped on a laptop that cannot install it, a failure in CI."""
+    try:
+        with swift_s3() as server:
+            yield server
+    except SwiftUnavailable as error:
+        missing_service(str(error))
+
+
+@pytest.fixture(scope="session")
+def moto_server() -> Iterator[S3Server]:
+    """S3 as moto plays it."""
+    with moto_s3() as server:
+        yield server
