@@ -250,6 +250,14 @@ class Stack:
         with self.services.ledger.read() as connection:
             return connection.scalar(select(func.count()).select_from(attempt)) or 0
 
+    def empty_broker(self) -> None:
+        """Kill the broker with all it holds, and start it again at the same address."""
+        process = self.valkey._process
+        assert process is not None
+        process.kill()
+        process.wait()
+        self.valkey.__enter__()
+
     def python(self, code: str) -> str:
         """Run code in a process of its own, with the stack's environment; returns what it prints."""
         done = subprocess.run(
