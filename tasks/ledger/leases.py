@@ -27,10 +27,12 @@ def register_worker(ledger: Ledger, hostname: str, queues: Sequence[str]) -> str
     return worker_id
 
 
-def beat(ledger: Ledger, worker_id: str) -> None:
-    """Prolong the lease."""
+def beat(ledger: Ledger, worker_id: str) -> bool:
+    """Prolong the lease; ``False`` when it has been ended: somebody found this worker dead."""
+    living = (worker.c.id == worker_id, worker.c.stopped_at.is_(None))
     with ledger.write() as connection:
-        connection.execute(update(worker).where(worker.c.id == worker_id).values(heartbeat_at=datetime.now(UTC)))
+        prolonged = connection.execute(update(worker).where(*living).values(heartbeat_at=datetime.now(UTC)))
+    return prolonged.rowcount == 1
 
 
 def stop_worker(ledger: Ledger, worker_id: str) -> None:
@@ -39,10 +41,13 @@ def stop_worker(ledger: Ledger, worker_id: str) -> None:
         connection.execute(update(worker).where(worker.c.id == worker_id).values(stopped_at=datetime.now(UTC)))
 
 
-def reap(ledger: Ledger, expires: timedelta) -> datetime | None:
-    """Mark workers whose lease has expired as stopped; returns the latest heartbeat among them, if any died."""
+def reap(ledger: Ledger, expires: timedelta, living: str = "") -> datetime | None:
+    """Mark workers whose lease has expired as stopped; returns the latest heartbeat among them, if any died.
+
+    ``living`` is the worker that asks: it may have slept, and has not beaten yet.
+    """
     now = datetime.now(UTC)
-    dead = (worker.c.stopped_at.is_(None), worker.c.heartbeat_at <= now - expires)
+    dead = (worker.c.stopped_at.is_(None), worker.c.heartbeat_at <= now - expires, worker.c.id != living)
     with ledger.read() as connection:
         last = connection.scalar(select(func.max(worker.c.heartbeat_at)).where(*dead))
     if last is not None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import logging
+import os
 import threading
+from functools import partial
 from typing import Any
 
 import redis
@@ -38,27 +42,30 @@ class Lease(bootsteps.StartStopStep):
         # What this Redis held before it was emptied is lost; what is sent from here on is not.
         broker_epoch(services.redis)
         queues = sorted(worker.app.amqp.queues.consume_from)
-        services.worker_id = register_worker(services.ledger, worker.hostname, queues)
+        self._register = partial(register_worker, services.ledger, worker.hostname, queues)
+        services.worker_id = self._register()
         self._thread = threading.Thread(target=self._run, args=(services,), name="imagechord-lease", daemon=True)
         self._thread.start()
+        # Not in `stop`: that comes while the pool still finishes calls which have been paid. When these have ended,
+        # or been killed with the process, so has the lease.
+        atexit.register(self._end, services)
 
-    def stop(self, parent: Any) -> None:  # noqa: ARG002 the bootstep's signature
+    def _end(self, services: Services) -> None:
         """End the lease: whatever this worker still held may be taken at once."""
+        if services.pid != os.getpid() or self._thread is None:
+            return
         self._stopping.set()
-        services = current_services()
-        if self._thread is not None:
-            self._thread.join()
+        self._thread.join()
+        with contextlib.suppress(SQLAlchemyError):  # it will expire
             stop_worker(services.ledger, services.worker_id)
-
-    def terminate(self, parent: Any) -> None:
-        """As :meth:`stop`."""
-        self.stop(parent)
 
     def _run(self, services: Services) -> None:
         sweep_every_ms = round(services.settings.preferences.sweep_every_seconds * 1000)
         while True:
             try:
-                beat(services.ledger, services.worker_id)
+                if not beat(services.ledger, services.worker_id):
+                    logger.warning("lease: this worker was silent for so long that it was given up; it begins anew")
+                    services.worker_id = self._register()
                 if services.redis.set(_SWEEP_KEY, services.worker_id, nx=True, px=sweep_every_ms):
                     app.signature(routing.SWEEP, immutable=True).apply_async()
             except (SQLAlchemyError, redis.RedisError, OSError) as error:

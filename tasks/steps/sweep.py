@@ -46,7 +46,7 @@ def _lost_before(services: Services) -> datetime:
     """
     preferences = services.settings.preferences
     silence = datetime.now(UTC) - timedelta(seconds=preferences.unclaimed_after_seconds)
-    died = leases.reap(services.ledger, timedelta(seconds=preferences.heartbeat_expires_seconds))
+    died = leases.reap(services.ledger, timedelta(seconds=preferences.heartbeat_expires_seconds), services.worker_id)
     fetched_until = died + timedelta(seconds=preferences.heartbeat_every_seconds) if died else silence
     return max(silence, broker_epoch(services.redis), fetched_until)
 

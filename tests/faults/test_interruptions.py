@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import sqlite3
 import threading
 
 from tasks.core.states import State
 from tests.faults.test_killed_worker import unknown_calls
 from tests.integration.conftest import MakeStack
-from tests.integration.stack import NERVOUS, prompt_of, rows
+from tests.integration.stack import NERVOUS, Stack, Worker, prompt_of, rows
 from tests.stand_ins.anycap_api import AnycapApi, Fault
 from tests.waiting import wait_until
 
@@ -24,6 +26,22 @@ def slow_calls(api: AnycapApi, seconds: float) -> None:
         return None
 
     api.fault_for = fault_for
+
+
+def freeze(stack: Stack, worker: Worker) -> None:
+    """Stop the process where it is, but not while it holds SQLite's write lock: that would stop everybody."""
+
+    def frozen() -> bool:
+        os.killpg(worker.process.pid, signal.SIGSTOP)
+        try:
+            with contextlib.closing(sqlite3.connect(stack.folder / "home/ledger.sqlite3", timeout=0.2)) as ledger:
+                ledger.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            os.killpg(worker.process.pid, signal.SIGCONT)
+            return False
+        return True
+
+    wait_until(frozen, what="a moment without a transaction")
 
 
 def test_a_polite_stop_loses_nothing(make_stack: MakeStack, api: AnycapApi) -> None:
@@ -49,7 +67,7 @@ def test_a_broker_that_comes_back_empty(make_stack: MakeStack, api: AnycapApi) -
     names = [f"cup-{n}" for n in range(40)]
     stack = make_stack(NERVOUS)
     stack.start_worker()
-    batch_id = stack.submit(rows(names))
+    batch_id = stack.submit(rows(names), model="paced")
     stack.start(batch_id)
     wait_until(lambda: stack.counts(batch_id).published >= 10, what="ten pictures")
     stack.empty_broker()
@@ -67,7 +85,7 @@ def test_a_machine_that_sleeps(make_stack: MakeStack, api: AnycapApi) -> None:
     batch_id = stack.submit(rows(names))
     stack.start(batch_id)
     wait_until(lambda: stack.counts(batch_id).published >= 4, what="four pictures")
-    os.killpg(sleeper.process.pid, signal.SIGSTOP)
+    freeze(stack, sleeper)
     threading.Event().wait(4.0)  # longer than the lease: what is tested is time itself
     os.killpg(sleeper.process.pid, signal.SIGCONT)
     stack.wait(batch_id, 40)
@@ -85,7 +103,7 @@ def test_a_worker_that_was_given_up_comes_back(make_stack: MakeStack, api: Anyca
     batch_id = stack.submit(rows(names))
     stack.start(batch_id)
     wait_until(lambda: stack.counts(batch_id).published >= 1, what="one picture")
-    os.killpg(sleeper.process.pid, signal.SIGSTOP)
+    freeze(stack, sleeper)
     other = stack.start_worker("other")
     wait_until(lambda: stack.counts(batch_id).published >= 17, what="the other worker's pictures")
     os.killpg(sleeper.process.pid, signal.SIGCONT)

@@ -46,6 +46,17 @@ deadline_seconds = 20
 typical_seconds = 0.1
 sizes = { mode = "list", sizes = ["64x64"] }
 
+[models.paced]
+provider = "anycap"
+model = "paced-1"
+price_usd = 0.03
+price_date = 2026-11-01
+price_source = "a test"
+deadline_seconds = 20
+typical_seconds = 0.1
+limits = { per_minute = 600 }
+sizes = { mode = "list", sizes = ["64x64"] }
+
 [models.other]
 provider = "anycap"
 model = "other-1"
