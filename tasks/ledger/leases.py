@@ -76,6 +76,14 @@ def reap(ledger: Ledger, expires: timedelta = EXPIRES) -> datetime | None:
     return cast("datetime", last)
 
 
+def last_death(ledger: Ledger, expires: timedelta = EXPIRES) -> datetime | None:
+    """When the latest death of a worker was noticed; ``None`` when all that stopped did so in order."""
+    stopped = select(worker.c.heartbeat_at, worker.c.stopped_at).where(worker.c.stopped_at.is_not(None))
+    with ledger.read() as connection:
+        rows = connection.execute(stopped.order_by(worker.c.stopped_at.desc()).limit(100)).all()
+    return max((row.stopped_at for row in rows if row.stopped_at - row.heartbeat_at >= expires), default=None)
+
+
 def live_queues(ledger: Ledger, expires: timedelta = EXPIRES) -> set[str]:
     """Queues that at least one living worker consumes."""
     with ledger.read() as connection:
