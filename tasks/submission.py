@@ -131,7 +131,9 @@ def submit(services: Services, request: Request, approve: Callable[[PlanSummary]
             return Submitted(existing, total=0, skipped=0, notes=(), existing=True)
     stream = _Stream(services, request)
     batch_id = _new_id()
-    submitting.create_batch(ledger, _new_batch(services, request, batch_id, stream.rows))
+    holder = submitting.create_batch(ledger, _new_batch(services, request, batch_id, stream.rows))
+    if holder != batch_id:
+        return Submitted(holder, total=0, skipped=0, notes=(), existing=True)
     try:
         for chunk in stream:
             _keep(services, batch_id, chunk, writing=request.skip_bad_rows or not stream.problems)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import NoReturn
 
 from tasks.core.dispatch import StepName, Ticket
-from tasks.core.errors import ImageEnded, Overloaded, StepError, Superseded
+from tasks.core.errors import ImageEnded, LedgerUnavailable, Overloaded, StepError, Superseded
 from tasks.core.retry import Failure, after_delivery
 from tasks.ledger.delivering import load, settle_delivery_failure
 from tasks.ledger.rows import Delivery
 from tasks.services import Services
 from tasks.steps.base import RetryLater
 from tasks.steps.ending import announce_if_resting
+
+logger = logging.getLogger(__name__)
 
 
 def deliver(services: Services, ticket: Ticket, step: StepName, act: Callable[[Services, Delivery], None]) -> None:
@@ -27,9 +30,11 @@ def deliver(services: Services, ticket: Ticket, step: StepName, act: Callable[[S
         act(services, delivery)
     except StepError as error:
         _fail(services, delivery, step, error)
-    except (Superseded, ImageEnded):
+    except (Superseded, ImageEnded, LedgerUnavailable):
         raise
-    except Exception as error:  # noqa: BLE001 – our own mistake must end as a state, not as a silent row
+    except Exception as error:
+        # Our own mistake must end as a state, not as a silent row.
+        logger.exception("image %s: unexpected error in %s", delivery.key, step)
         _fail(services, delivery, step, Overloaded(f"unexpected {type(error).__name__}: {error}"))
 
 

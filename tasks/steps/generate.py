@@ -21,7 +21,7 @@ from tasks.limits.bucket import pause
 from tasks.services import Services, current_services
 from tasks.steps.base import RetryLater
 from tasks.steps.buying import StagingFailed, buy
-from tasks.steps.ending import announce_if_resting, refill
+from tasks.steps.ending import announce_if_resting, left_to_the_sweep, refill
 
 logger = logging.getLogger(__name__)
 
@@ -59,9 +59,10 @@ def _buy(services: Services, claimed: Claim) -> Bought:
 def _fail(services: Services, claimed: Claim, error: StepError, tries: int) -> NoReturn:
     """Settle a failed call as the retry table says."""
     decision = _decide(services, claimed, error, tries)
-    if error.error_class is ErrorClass.RATE_LIMITED:
-        pause(services.redis, claimed.spec["alias"], decision.wait_seconds or 1.0)
     settle_failure(services.ledger, claimed, error, decision)
+    if error.error_class is ErrorClass.RATE_LIMITED:
+        with left_to_the_sweep(f"the pause of {claimed.spec['alias']}"):
+            pause(services.redis, claimed.spec["alias"], decision.wait_seconds or 1.0)
     if decision.end is not None:
         announce_if_resting(services, claimed.batch_id)
         raise ImageEnded(f"{claimed.key}: {decision.end}: {error}") from error

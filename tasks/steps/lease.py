@@ -7,16 +7,15 @@ import contextlib
 import logging
 import os
 import threading
-from functools import partial
+from datetime import timedelta
 from typing import Any
 
 import redis
 from celery import bootsteps
-from sqlalchemy.exc import SQLAlchemyError
 
 from tasks.celery import app
 from tasks.core import routing
-from tasks.core.errors import ConfigurationError
+from tasks.core.errors import ConfigurationError, LedgerUnavailable
 from tasks.ledger.leases import beat, register_worker, stop_worker
 from tasks.limits.epoch import broker_epoch
 from tasks.services import Services, current_services
@@ -42,8 +41,7 @@ class Lease(bootsteps.StartStopStep):
         # What this Redis held before it was emptied is lost; what is sent from here on is not.
         broker_epoch(services.redis)
         queues = sorted(worker.app.amqp.queues.consume_from)
-        self._register = partial(register_worker, services.ledger, worker.hostname, queues)
-        services.worker_id = self._register()
+        services.worker_id = register_worker(services.ledger, worker.hostname, queues)
         self._thread = threading.Thread(target=self._run, args=(services,), name="imagechord-lease", daemon=True)
         self._thread.start()
         # Not in `stop`: that comes while the pool still finishes calls which have been paid. When these have ended,
@@ -56,19 +54,18 @@ class Lease(bootsteps.StartStopStep):
             return
         self._stopping.set()
         self._thread.join()
-        with contextlib.suppress(SQLAlchemyError):  # it will expire
+        with contextlib.suppress(LedgerUnavailable):  # it will expire
             stop_worker(services.ledger, services.worker_id)
 
     def _run(self, services: Services) -> None:
+        expires = timedelta(seconds=services.settings.preferences.heartbeat_expires_seconds)
         sweep_every_ms = round(services.settings.preferences.sweep_every_seconds * 1000)
         while True:
             try:
-                if not beat(services.ledger, services.worker_id):
-                    logger.warning("lease: this worker was silent for so long that it was given up; it begins anew")
-                    services.worker_id = self._register()
+                beat(services.ledger, services.worker_id, expires)
                 if services.redis.set(_SWEEP_KEY, services.worker_id, nx=True, px=sweep_every_ms):
                     app.signature(routing.SWEEP, immutable=True).apply_async()
-            except (SQLAlchemyError, redis.RedisError, OSError) as error:
+            except (LedgerUnavailable, redis.RedisError, OSError) as error:
                 logger.warning("lease: no heartbeat this time: %s", error)
             except Exception:
                 logger.exception("lease: unexpected error")

@@ -22,10 +22,10 @@ def start(services: Services, batch_id: str) -> None:
         graph.release(services, batch_id, model)
     # A batch without images rests at once.
     announce_if_resting(services, batch_id)
+    summary = summarise(services.ledger, batch_id)
+    message = started(summary.name, summary.total, summary.models, language=services.settings.preferences.language)
     said = claim_message(services.ledger, batch_id, "start", services.worker_id)
     if said is not None:
-        summary = summarise(services.ledger, batch_id)
-        message = started(summary.name, summary.total, summary.models, language=services.settings.preferences.language)
         send_once(services, said, message)
 
 
