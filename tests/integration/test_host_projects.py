@@ -15,7 +15,7 @@ import pytest
 import requests
 from celery import Celery
 
-from tests.integration.stack import CELERY, QUICK, ROOT, WORKER, Stack, private_stack
+from tests.integration.programs import CELERY, QUICK, ROOT, WORKER, Stack, private_stack
 from tests.stand_ins.ports import free_ports, wait_until_up
 from tests.waiting import wait_until
 
