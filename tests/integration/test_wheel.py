@@ -41,12 +41,10 @@ def run(installed: Path, folder: Path, *arguments: str) -> subprocess.CompletedP
 def test_the_wheel_holds_all_data_and_only_one_package(wheel: Path) -> None:
     """Every file of config/ and every data file of tasks/ is in it, and no `config` that a host could trip over."""
     names = set(zipfile.ZipFile(wheel).namelist())
-    tracked = subprocess.run(
-        ["git", "ls-files", "tasks", "config"], cwd=ROOT, check=True, capture_output=True, text=True
-    ).stdout.split()
-    expected = {f"tasks/_{name}" if name.startswith("config/") else name for name in tracked}
+    files = [path.relative_to(ROOT) for folder in ("tasks", "config") for path in (ROOT / folder).rglob("*.*")]
+    wanted = {path.as_posix() for path in files if (ROOT / path).is_file() and path.suffix != ".pyc"}
 
-    assert expected - names == set()
+    assert {f"tasks/_{name}" if name.startswith("config/") else name for name in wanted} - names == set()
     assert {name.partition("/")[0].partition("-")[0] for name in names} == {"tasks", "imagechord"}
 
 
