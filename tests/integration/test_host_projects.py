@@ -128,6 +128,19 @@ def test_another_code_base_starts_a_batch_by_name(flask_shop: Shop) -> None:
     wait_until(lambda: len(list(output.glob("X-*"))) == len(rows), what="the stranger's pictures")
 
 
+def test_the_readmes_python_example_publishes(flask_shop: Shop) -> None:
+    """The first Python block of README.md, run as it stands beside a worker."""
+    readme = (ROOT / "README.md").read_text("utf-8")
+    code = readme.partition("```python\n")[2].partition("```")[0]
+    environment = {**os.environ, **flask_shop.stack.environment}
+
+    ran = subprocess.run(
+        [sys.executable, "-c", code], env=environment, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+    )
+
+    assert ran.stdout.startswith("1 ['file://"), ran.stdout
+
+
 def test_imported_before_the_hosts_app_it_is_still_nobodys_default() -> None:
     """In a Django process Celery makes the first app the default one of all threads: ours must not be it."""
     script = "import threading, tasks.celery, celery; "
