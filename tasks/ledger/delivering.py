@@ -112,7 +112,7 @@ def settle_delivery_failure(
 
 
 def _move(ledger: Ledger, delivery: Delivery, step: StepName, **values: Any) -> None:
-    with ledger.write() as connection:
+    with ledger.write(lasting=False) as connection:
         moved = connection.execute(
             update(image)
             .where(

@@ -64,7 +64,10 @@ class Ledger:
         self.engine = _sqlite_engine(url) if self.is_sqlite else _postgres_engine(url)
         snapshot = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
         self._reader = self.engine.execution_options(**({} if self.is_sqlite else snapshot))
-        self._writer = self.engine.execution_options(imagechord_write=True)
+        self._writers = {
+            lasting: self.engine.execution_options(imagechord_synchronous="FULL" if lasting else "NORMAL")
+            for lasting in (True, False)
+        }
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -73,13 +76,17 @@ class Ledger:
             yield connection
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
-        """A transaction that may change rows; commits at the end, rolls back on an exception."""
+    def write(self, *, lasting: bool = True) -> Iterator[Connection]:
+        """A transaction that may change rows; commits at the end, rolls back on an exception.
+
+        On SQLite one that is not ``lasting`` may be undone by a power cut (never by the death of a process), and
+        does not wait for the disk: for moves that cost nothing to repeat.
+        """
         if self.is_sqlite:
-            with self._lock, passing_trouble(), self._writer.connect() as connection, connection.begin():
+            with self._lock, passing_trouble(), self._writers[lasting].begin() as connection:
                 yield connection
         else:
-            with passing_trouble(), self._writer.begin() as connection:
+            with passing_trouble(), self.engine.begin() as connection:
                 yield connection
 
     def take_turns(self, connection: Connection, name: str) -> None:
@@ -120,14 +127,17 @@ def _sqlite_engine(url: URL) -> Engine:
         connection.isolation_level = None
         cursor = connection.cursor()
         cursor.execute("PRAGMA journal_mode=WAL")
-        # FULL: a claim or a settlement that was committed survives a power cut.
-        cursor.execute("PRAGMA synchronous=FULL")
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.close()
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        writing = connection.get_execution_options().get("imagechord_write", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN DEFERRED")
+        synchronous = connection.get_execution_options().get("imagechord_synchronous")
+        if synchronous is None:
+            connection.exec_driver_sql("BEGIN DEFERRED")
+            return
+        # FULL: a claim or a settlement that was committed survives a power cut.
+        connection.exec_driver_sql(f"PRAGMA synchronous={synchronous}")
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine

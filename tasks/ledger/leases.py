@@ -37,7 +37,7 @@ def register_worker(ledger: Ledger, hostname: str, queues: Sequence[str]) -> str
 
 def beat(ledger: Ledger, worker_id: str, expires: timedelta = EXPIRES) -> None:
     """Prolong the lease, or renew it when this worker was taken for dead: what it still holds is its own again."""
-    with ledger.write() as connection:
+    with ledger.write(lasting=False) as connection:
         now = ledger.clock(connection)
         steady = worker.c.stopped_at.is_(None) & (worker.c.heartbeat_at > now - expires)
         connection.execute(

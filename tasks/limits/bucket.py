@@ -33,22 +33,28 @@ def pause_key(model: str) -> str:
 def pause(client: redis.Redis, model: str, seconds: float) -> None:
     """Stop a model's queue everywhere for ``seconds``; a longer pause that is on already stays."""
     milliseconds = max(1, round(seconds * 1000))
-    if not client.set(pause_key(model), "1", px=milliseconds, nx=True):
-        client.pexpire(pause_key(model), milliseconds, gt=True)
+    with client.pipeline(transaction=True) as both:
+        both.set(pause_key(model), "1", px=milliseconds, nx=True)
+        both.pexpire(pause_key(model), milliseconds, gt=True)
+        both.execute()
 
 
 class ClusterBucket(_TokenBucket):  # type: ignore[misc]
     """Reserves tokens up to a second ahead. Fails closed: without Redis there is no token."""
 
     def __init__(self, client: redis.Redis, model: str, per_second: float) -> None:
-        super().__init__(per_second or 1.0, capacity=1)
+        super().__init__(1.0, capacity=1)
         self.model = model
         self.lock = threading.RLock()
         self.timer: Any = None
-        self._interval_micros = round(1e6 / per_second) if per_second else 0
+        self.set_rate(per_second)
         self._take = client.register_script(files("tasks.limits").joinpath("gcra.lua").read_text("utf-8"))
         self._usable_at: float | None = None
         self._ask_again_at = 0.0
+
+    def set_rate(self, per_second: float) -> None:
+        """Change the rate from the next token on; 0 means no limit."""
+        self._interval_micros = round(1e6 / per_second) if per_second else 0
 
     def can_consume(self, tokens: int = 1) -> bool:  # noqa: ARG002 Celery always asks for one
         """Take the token that is due, reserving one when none is."""

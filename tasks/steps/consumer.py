@@ -30,10 +30,18 @@ class LimitedConsumer(_Consumer):  # type: ignore[misc]
     """
 
     def bucket_for_task(self, type: Any) -> Any:  # noqa: A002 Celery's name
-        """A bucket for each model's task, even without a rate: it also carries the model's pauses."""
+        """A bucket for each model's task, even without a rate: it also carries the model's pauses.
+
+        Asked again when ``celery control rate_limit`` changes a rate: the messages that the bucket holds go by the
+        new rate too.
+        """
         if not type.name.startswith(f"{routing.GENERATE}."):
             return super().bucket_for_task(type)
         per_second = rate(type.rate_limit) if type.rate_limit else 0.0
+        present = self.task_buckets.get(type.name)
+        if isinstance(present, ClusterBucket):
+            present.set_rate(per_second)
+            return present
         return ClusterBucket(current_services().redis, type.name.removeprefix(f"{routing.GENERATE}."), per_second)
 
     def _limit_task(self, request: Any, bucket: Any, tokens: int) -> None:

@@ -165,6 +165,14 @@ def test_many_images_of_one_picture_buy_it_once(scene: Scene) -> None:
     assert sum(isinstance(outcome, Superseded) for outcome in outcomes) == 15
 
 
+def test_many_images_of_a_picture_that_was_given_up_buy_it_once(scene: Scene) -> None:
+    """Sixteen images find a picture whose buyer gave up, at the same moment: one takes it over."""
+    first, *others = scene.tickets([planned(n, fingerprint=SHARED) for n in range(17)])
+    scene.fail(scene.claim(first), NoImage("nothing"), Decision(end=State.FAILED))
+    outcomes = race(16, lambda n: claim(scene.ledger, others[n], scene.worker))
+    assert sum(isinstance(outcome, Claim) for outcome in outcomes) == 1
+
+
 def test_the_claim_of_a_dead_worker(scene: Scene) -> None:
     """It can be read as it was, to be settled; an image that is not being bought has none."""
     (ticket,) = scene.tickets()

@@ -10,7 +10,7 @@ from tasks.core.errors import Ambiguous
 from tasks.core.retry import Decision
 from tasks.core.states import State
 from tasks.ledger import leases
-from tasks.ledger.leases import beat, live_queues, orphaned_claims, reap, register_worker, stop_worker
+from tasks.ledger.leases import beat, last_death, live_queues, orphaned_claims, reap, register_worker, stop_worker
 from tests.contract.ledger.scene import Scene
 
 LEASE = timedelta(seconds=15)
@@ -115,6 +115,17 @@ def test_a_worker_taken_for_dead_comes_back(scene: Scene, witness: str) -> None:
     beat(scene.ledger, scene.worker, LEASE)
     assert orphaned_claims(scene.ledger) == []
     assert reap(scene.ledger, LEASE) is None
+
+
+def test_when_the_latest_death_was_noticed(scene: Scene, witness: str) -> None:
+    """A worker that stops in order has not died; one that fell silent has."""
+    stop_worker(scene.ledger, register_worker(scene.ledger, "orderly", []))
+    assert last_death(scene.ledger, LEASE) is None
+    scene.silence(scene.worker)
+    reap(scene.ledger, LEASE)
+    noticed = last_death(scene.ledger, LEASE)
+    assert noticed is not None
+    assert abs(datetime.now(UTC) - noticed) < timedelta(seconds=5)
 
 
 def test_queues_that_somebody_serves(scene: Scene, witness: str) -> None:

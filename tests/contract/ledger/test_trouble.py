@@ -147,3 +147,13 @@ def test_every_spelling_of_postgresql(scheme: str) -> None:
     """Hosting services write it in their own ways."""
     url = parse_database_url(f"{scheme}://user:word@host:5433/shop")
     assert (url.drivername, url.host, url.port, url.database) == ("postgresql+psycopg", "host", 5433, "shop")
+
+
+def test_what_costs_money_waits_for_the_disk(sqlite_url: str) -> None:
+    """A claim survives a power cut; a move that is free to repeat does not wait for the disk."""
+    full, normal = 2, 1
+    with closing(Ledger(parse_database_url(sqlite_url))) as ledger:
+        for lasting, level in ((True, full), (False, normal), (True, full)):
+            with ledger.write(lasting=lasting) as connection:
+                assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == level
+                assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"

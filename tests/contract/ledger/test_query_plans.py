@@ -1,0 +1,83 @@
+"""No question that is asked all the time reads the whole table of images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+
+from tasks.ledger import dispatching, leases, reading, submitting, summing, sweeping
+from tasks.ledger.dispatching import redispatch
+from tasks.ledger.engine import Ledger, parse_database_url
+from tests.contract.ledger.scene import MODEL, Scene
+
+NOW = datetime.now(UTC)
+
+QUESTIONS: dict[str, Callable[[Ledger, str], object]] = {
+    "state_counts": reading.state_counts,
+    "batch_models": reading.batch_models,
+    "is_resting": summing.is_resting,
+    "is_low": lambda ledger, batch_id: dispatching.is_low(ledger, batch_id, MODEL, 1),
+    "release": lambda ledger, batch_id: dispatching.release(ledger, batch_id, MODEL, 3),
+    "redispatch": lambda ledger, _batch_id: redispatch(ledger, [1, 2], NOW),
+    "unclaimed_before": lambda ledger, _batch_id: sweeping.unclaimed_before(ledger, NOW),
+    "releasable": lambda ledger, _batch_id: sweeping.releasable(ledger),
+    "resting_unsaid": lambda ledger, _batch_id: sweeping.resting_unsaid(ledger),
+    "orphaned_claims": lambda ledger, _batch_id: leases.orphaned_claims(ledger, NOW),
+    "find_unfinished": lambda ledger, _batch_id: submitting.find_unfinished(ledger, "d" * 64),
+    "images": lambda ledger, batch_id: list(reading.images(ledger, batch_id, thumbnails=True)),
+    "attempts": lambda ledger, batch_id: reading.attempts(ledger, batch_id, "SKU-00001"),
+    "claim_message": lambda ledger, batch_id: summing.claim_message(ledger, batch_id, "end", "worker"),
+}
+
+
+@pytest.fixture
+def scene(sqlite_url: str) -> Iterator[Scene]:
+    """A few batches on SQLite, whose plans can be asked for and do not depend on statistics."""
+    with closing(Ledger(parse_database_url(sqlite_url))) as ledger:
+        made = Scene(ledger)
+        for _ in range(3):
+            made.submit(5)
+        yield made
+
+
+def _plans(ledger: Ledger, ask: Callable[[], object]) -> list[str]:
+    """The plan of each statement about images, a line for each table that it visits."""
+    asked: list[tuple[str, Any]] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
+        if "imagechord_image" in statement:
+            asked.append((statement, parameters))
+
+    event.listen(ledger.engine, "before_cursor_execute", note)
+    ask()
+    event.remove(ledger.engine, "before_cursor_execute", note)
+    assert asked
+    with ledger.read() as connection:
+        return [
+            str(line[-1])
+            for statement, parameters in asked
+            for line in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+        ]
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_images_are_found_by_an_index(scene: Scene, question: str) -> None:
+    """Every statement about images searches; none scans."""
+    ask = QUESTIONS[question]
+    plans = _plans(scene.ledger, lambda: ask(scene.ledger, "b-2"))
+    assert [line for line in plans if line.startswith("SCAN imagechord_image")] == []
+
+
+def test_a_scan_would_be_seen(scene: Scene) -> None:
+    """The check itself notices a query that no index serves."""
+
+    def ask() -> None:
+        with scene.ledger.read() as connection:
+            connection.exec_driver_sql("SELECT count(*) FROM imagechord_image WHERE prompt = ?", ("x",))
+
+    assert "SCAN imagechord_image" in _plans(scene.ledger, ask)
