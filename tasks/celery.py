@@ -11,6 +11,8 @@ from celery import Celery
 app = Celery(
     "imagechord",
     set_as_current=False,
+    # Celery's Django fixup would make this the default app of a host that has not made its own yet.
+    fixups=[],
     config_source="tasks.celeryconfig",
     task_cls="tasks.steps.base:Step",
     include=[

@@ -16,7 +16,8 @@ from tasks.core.views import ImageView, SkippedRow, attention_rank
 from tasks.ledger.engine import Ledger
 from tasks.ledger.schema import attempt, batch, image, picture, skipped_row, thumbnail
 
-_PAGE = 500
+PAGE = 500
+"""Images read in one query."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +59,18 @@ def find_batch(ledger: Ledger, reference: str | None = None) -> BatchRow:
 
     Raises InputError when there is none, or several.
     """
-    newest = select(batch).where(batch.c.phase != "planning").order_by(batch.c.created_at.desc())
+    there = select(batch).where(batch.c.phase != "planning")
     with ledger.read() as connection:
         if reference is None:
-            rows = connection.execute(newest.limit(1)).all()
+            rows = connection.execute(there.order_by(batch.c.created_at.desc()).limit(1)).all()
         else:
             starts = batch.c.id.startswith(reference, autoescape=True)
-            rows = connection.execute(newest.where(starts | (batch.c.name == reference)).limit(6)).all()
-    exact = [row for row in rows if row.id == reference]
-    if exact:
-        rows = exact
+            fitting = there.where(starts | (batch.c.name == reference))
+            rows = connection.execute(
+                fitting.order_by(batch.c.id != reference, batch.c.created_at.desc()).limit(6)
+            ).all()
+    if rows and rows[0].id == reference:
+        rows = rows[:1]
     if not rows:
         what = f"no batch {reference!r}" if reference else "no batch yet"
         raise InputError(
@@ -128,8 +131,8 @@ def images(ledger: Ledger, batch_id: str, *, thumbnails: bool = False, key: str 
     rank = case({state: attention_rank(state) for state in State}, value=image.c.state)
     with ledger.read() as connection:
         ids = connection.scalars(select(image.c.id).where(*mine).order_by(rank, image.c.line, image.c.id)).all()
-    for start in range(0, len(ids), _PAGE):
-        page = ids[start : start + _PAGE]
+    for start in range(0, len(ids), PAGE):
+        page = ids[start : start + PAGE]
         with ledger.read() as connection:
             rows = {row.id: row for row in connection.execute(query.where(image.c.id.in_(page)))}
         yield from (_view(rows[id_], rows[id_].jpeg if thumbnails else None) for id_ in page)

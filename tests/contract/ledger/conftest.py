@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,8 @@ from tasks.ledger.schema import metadata
 from tests.contract.ledger.scene import Scene
 from tests.stand_ins.missing import missing_service
 from tests.stand_ins.postgres import PostgresServer, PostgresUnavailable, postgres
+
+FreshUrl = Callable[[], str]
 
 
 @pytest.fixture(scope="session")
@@ -47,24 +50,48 @@ def migrated_database(postgres_server: PostgresServer) -> str:
 
 
 @pytest.fixture
-def sqlite_url(migrated_file: Path, tmp_path: Path) -> str:
-    """A fresh SQLite ledger."""
-    return f"sqlite:///{shutil.copy(migrated_file, tmp_path / 'ledger.sqlite3')}"
+def fresh_sqlite(migrated_file: Path, tmp_path: Path) -> FreshUrl:
+    """Gives the URL of an empty SQLite ledger, another at each call."""
+    numbers = count(1)
+    return lambda: f"sqlite:///{shutil.copy(migrated_file, tmp_path / f'ledger-{next(numbers)}.sqlite3')}"
 
 
 @pytest.fixture
-def postgres_url(migrated_database: str) -> str:
-    """The PostgreSQL ledger, emptied."""
+def fresh_postgres(migrated_database: str) -> FreshUrl:
+    """Gives the URL of the PostgreSQL ledger, emptied at each call."""
     tables = [table.name for table in metadata.sorted_tables if table.name != "imagechord_ledger"]
-    with closing(Ledger(parse_database_url(migrated_database))) as ledger, ledger.write() as connection:
-        connection.execute(text(f"TRUNCATE {', '.join(tables)} RESTART IDENTITY"))
-    return migrated_database
+
+    def fresh() -> str:
+        with closing(Ledger(parse_database_url(migrated_database))) as ledger, ledger.write() as connection:
+            connection.execute(text(f"TRUNCATE {', '.join(tables)} RESTART IDENTITY"))
+        return migrated_database
+
+    return fresh
+
+
+@pytest.fixture
+def sqlite_url(fresh_sqlite: FreshUrl) -> str:
+    """An empty SQLite ledger."""
+    return fresh_sqlite()
+
+
+@pytest.fixture
+def postgres_url(fresh_postgres: FreshUrl) -> str:
+    """An empty PostgreSQL ledger."""
+    return fresh_postgres()
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def url(request: pytest.FixtureRequest) -> str:
+def fresh_url(request: pytest.FixtureRequest) -> FreshUrl:
+    """Each database in turn: gives the URL of an empty ledger at each call."""
+    fresh: FreshUrl = request.getfixturevalue(f"fresh_{request.param}")
+    return fresh
+
+
+@pytest.fixture
+def url(fresh_url: FreshUrl) -> str:
     """Each database in turn, with an empty ledger."""
-    return str(request.getfixturevalue(f"{request.param}_url"))
+    return fresh_url()
 
 
 @pytest.fixture

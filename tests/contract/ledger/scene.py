@@ -109,8 +109,11 @@ class Scene:
 
     def generate(self, ticket: Ticket, cost: int = PRICE) -> None:
         """Buy the picture."""
-        claim = self.claim(ticket)
-        settling.settle_generated(self.ledger, claim, bought(claim, cost))
+        self.settle(self.claim(ticket), cost)
+
+    def settle(self, claim: Claim, cost: int = PRICE, mark: str = "") -> None:
+        """The call has brought a picture."""
+        settling.settle_generated(self.ledger, claim, bought(claim, cost, mark))
 
     def upload(self, ticket: Ticket) -> None:
         """Make it public."""
