@@ -54,7 +54,7 @@ def test_a_slack_that_is_not_there(make_stack: MakeStack) -> None:
 
 
 def test_a_slack_that_is_slow(make_stack: MakeStack) -> None:
-    """Ten seconds of silence do not hold the images up; the summary waits, so that it does not come before the start."""
+    """Ten seconds of silence do not hold the images up; the summary comes after the start all the same."""
     with SlackStandIn(Reply(delay_seconds=11)) as slack:
         stack = make_stack(**slack.environment)
         batch_id = check_not_delayed(stack, 5)
