@@ -24,4 +24,4 @@ app = Celery(
         "tasks.steps.sweep",
     ],
 )
-app.steps["worker"].add("tasks.steps.lease:Lease")
+app.steps["worker"].update({"tasks.steps.lease:Lease", "tasks.steps.log:QuietLog"})

@@ -173,7 +173,9 @@ def _submit(
     approve: Callable[[PlanSummary], None] | None,
 ) -> Submitted:
     ledger, batch_id = services.ledger, _new_id()
-    submitting.create_batch(ledger, _new_batch(services, request, batch_id, stream.rows))
+    holder = submitting.create_batch(ledger, _new_batch(services, request, batch_id, stream.rows))
+    if holder != batch_id:
+        return Submitted(holder, total=0, skipped=0, notes=(), existing=True)
     try:
         for chunk in chunks:
             _keep(services, batch_id, chunk, writing=request.skip_bad_rows or not stream.problems)

@@ -7,6 +7,8 @@
     ├── ConfigurationError     bad settings or a missing component: nothing was started (exit code 2)
     ├── Superseded             this message is out of date; the ledger has moved on
     ├── ImageEnded             an image has reached its end: never retried
+    ├── LedgerUnavailable      the ledger is locked, full or away for a moment: do it again
+    │   └── LeaseLost          this worker was taken for dead; its next heartbeat renews the lease
     └── StepError              a step could not do its work; ``error_class`` says what follows
         ├── NotSent            the request never left: connection refused, DNS
         ├── RateLimited        429: the whole queue of the model pauses
@@ -60,6 +62,14 @@ class Superseded(ImagechordError):
 
 class ImageEnded(ImagechordError):
     """The image is in an end state now (failed, refused, cancelled). Red in Flower; never retried."""
+
+
+class LedgerUnavailable(ImagechordError):
+    """The ledger is locked, deadlocked, full or away for a moment. Every move may be repeated safely."""
+
+
+class LeaseLost(LedgerUnavailable):
+    """This worker missed its heartbeats and was taken for dead: nothing was claimed. The next one renews the lease."""
 
 
 class StepError(ImagechordError):

@@ -6,16 +6,16 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, or_, select, update
+from sqlalchemy import Connection, Row, case, or_, select, update
 
 from tasks.core.dispatch import Ticket
-from tasks.core.errors import Superseded
+from tasks.core.errors import LeaseLost, Superseded
 from tasks.core.pictures import Size
 from tasks.core.states import State
 from tasks.ledger.engine import Ledger
 from tasks.ledger.rows import Claim
-from tasks.ledger.schema import attempt, batch, image, picture
-from tasks.ledger.upsert import insert_into
+from tasks.ledger.schema import attempt, batch, image, picture, worker
+from tasks.ledger.upsert import insert_new
 
 _BEYOND = frozenset({State.GENERATED, State.UPLOADED, State.PUBLISHED})
 _SAME_PICTURE_WAIT = timedelta(seconds=5)
@@ -34,16 +34,19 @@ def claim(ledger: Ledger, ticket: Ticket, worker_id: str) -> Claim | NoClaim:
 
     Raises Superseded when the message is out of date, when the image was given back because its picture is
     being bought for another image at this moment, or when the budget is reached and the image is held.
+    Raises LeaseLost when the worker is taken for dead: whatever it claimed would be bought again by others.
     """
     now = datetime.now(UTC)
     with ledger.write() as connection:
-        row = _load(connection, ticket)
+        row = _load(connection, ticket, worker_id)
         if row.state in _BEYOND:
             return NoClaim.PAST
         if row.state == State.GENERATING:
             return NoClaim.TWIN
         if row.state != State.QUEUED:
             raise Superseded(f"image {row.key!r} is {row.state}")
+        if not row.leased:
+            raise LeaseLost(f"worker {worker_id!r} has no living lease; nothing was claimed")
         owner = _register_picture(connection, row)
         if owner is None:
             _adopt(connection, row, now)
@@ -57,8 +60,11 @@ def claim(ledger: Ledger, ticket: Ticket, worker_id: str) -> Claim | NoClaim:
     raise Superseded(f"image {row.key!r} waits: {obstacle.get('error_message', 'its picture is being bought')}")
 
 
-def _load(connection: Connection, ticket: Ticket) -> Row[Any]:
-    row = connection.execute(select(image).where(image.c.id == ticket.image_id).with_for_update()).first()
+def _load(connection: Connection, ticket: Ticket, worker_id: str) -> Row[Any]:
+    leased = select(worker.c.id).where(worker.c.id == worker_id, worker.c.stopped_at.is_(None)).exists()
+    row = connection.execute(
+        select(image, leased.label("leased")).where(image.c.id == ticket.image_id).with_for_update(of=image)
+    ).first()
     if row is None:
         raise Superseded(f"image {ticket.image_id} is not in this ledger")
     if row.dispatch_no != ticket.dispatch_no:
@@ -68,11 +74,9 @@ def _load(connection: Connection, ticket: Ticket) -> Row[Any]:
 
 def _register_picture(connection: Connection, row: Row[Any]) -> int | None:
     """Put the fingerprint down as being bought; the image that does it, or ``None`` if it is bought already."""
-    connection.execute(
-        insert_into(connection, picture)
-        .values(fingerprint=row.fingerprint, image_id=row.id, bought=False)
-        .on_conflict_do_nothing(index_elements=[picture.c.fingerprint])
-    )
+    values = {"fingerprint": row.fingerprint, "image_id": row.id, "bought": False}
+    if insert_new(connection, picture, [picture.c.fingerprint], values):
+        return int(row.id)
     found = connection.execute(
         select(picture.c.bought, picture.c.image_id).where(picture.c.fingerprint == row.fingerprint).with_for_update()
     ).one()
@@ -83,7 +87,17 @@ def _adopt(connection: Connection, row: Row[Any], now: datetime) -> None:
     connection.execute(
         update(image)
         .where(image.c.id == row.id)
-        .values(state=State.GENERATED, reused=True, generated_at=now, moved_at=now, delivery_attempts=0)
+        .values(
+            state=State.GENERATED,
+            # A picture that came after its worker was taken for dead was paid for by this image.
+            reused=case((image.c.cost_usd_micros > 0, False), else_=True),
+            generated_at=now,
+            moved_at=now,
+            delivery_attempts=0,
+            error_class=None,
+            error_step=None,
+            error_message=None,
+        )
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, case, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, or_, select, true, update
 
 from tasks.core.dispatch import REMAINING, Dispatch, Ticket
 from tasks.core.states import State
@@ -20,35 +20,47 @@ UNCLAIMED = (State.QUEUED, State.GENERATED, State.UPLOADED)
 def release(ledger: Ledger, batch_id: str, model: str, window: int) -> list[Dispatch]:
     """Move planned images of one batch and model to ``queued`` until ``window`` of them are queued.
 
-    Pictures that were bought before are not bought again: their images go straight to ``generated``. The
-    caller publishes the returned dispatches; if it dies first, the sweep finds them unclaimed.
+    Nothing is released of a batch that has not started, or is cancelled. Pictures that were bought before are
+    not bought again: their images go straight to ``generated``. The caller publishes the returned dispatches;
+    if it dies first, the sweep finds them unclaimed.
     """
     now = datetime.now(UTC)
     mine = and_(image.c.batch_id == batch_id, image.c.model == model)
+    started = select(batch.c.id).where(batch.c.id == batch_id, batch.c.phase == "started").exists()
     with ledger.write() as connection:
-        # The batch's row is the lock: two releasers would both fill the window.
-        connection.execute(select(batch.c.id).where(batch.c.id == batch_id).with_for_update())
+        # Two releasers would both fill the window.
+        ledger.take_turns(connection, f"release {batch_id} {model}")
         queued = connection.scalar(select(func.count()).where(mine, image.c.state == State.QUEUED)) or 0
         if queued >= window:
             return []
-        ready = or_(image.c.not_before.is_(None), image.c.not_before <= now)
         bought = select(picture.c.fingerprint).where(picture.c.fingerprint == image.c.fingerprint, picture.c.bought)
         rows = connection.execute(
             select(image.c.id, image.c.dispatch_no, image.c.batch_id, image.c.model, bought.exists().label("bought"))
-            .where(mine, image.c.state == State.PLANNED, ready)
+            .where(mine, image.c.state == State.PLANNED, due(now), started)
             .order_by(image.c.id)
             .limit(window - queued)
+            .with_for_update(of=image, skip_locked=True)
         ).all()
         _move(connection, [row.id for row in rows if row.bought], State.GENERATED, now, reused=True)
         _move(connection, [row.id for row in rows if not row.bought], State.QUEUED, now, reused=False)
     return [_dispatch(row, State.GENERATED if row.bought else State.QUEUED) for row in rows]
 
 
+def due(now: datetime) -> ColumnElement[bool]:
+    """Whether an image's wait, if it has one, is over."""
+    return or_(image.c.not_before.is_(None), image.c.not_before <= now)
+
+
+def lost(now: datetime, moment: datetime) -> ColumnElement[bool]:
+    """Whether an image was sent before ``moment`` and nobody has taken or finished it since, or its wait is over."""
+    silent = and_(image.c.not_before.is_(None), image.c.moved_at <= moment)
+    return and_(image.c.state.in_(UNCLAIMED), or_(silent, image.c.not_before <= now))
+
+
 def is_low(ledger: Ledger, batch_id: str, model: str, mark: int) -> bool:
     """Whether at most ``mark`` images of the batch and model are queued while planned ones are due."""
     mine = and_(image.c.batch_id == batch_id, image.c.model == model)
-    due = or_(image.c.not_before.is_(None), image.c.not_before <= datetime.now(UTC))
-    waiting = select(image.c.id).where(mine, image.c.state == State.PLANNED, due).limit(1)
+    waiting = select(image.c.id).where(mine, image.c.state == State.PLANNED, due(datetime.now(UTC))).limit(1)
     with ledger.read() as connection:
         if connection.scalar(waiting) is None:
             return False
@@ -75,8 +87,11 @@ def _move(connection: Connection, ids: Sequence[int], state: State, now: datetim
     )
 
 
-def redispatch(ledger: Ledger, image_ids: Sequence[int]) -> list[Dispatch]:
-    """Send images again that should have a message and perhaps have none; older messages become stale."""
+def redispatch(ledger: Ledger, image_ids: Sequence[int], lost_before: datetime | None = None) -> list[Dispatch]:
+    """Send images again that should have a message and perhaps have none; older messages become stale.
+
+    With ``lost_before``, only those that still count as lost: of two sweeps that found the same, one sends.
+    """
     if not image_ids:
         return []
     now = datetime.now(UTC)
@@ -84,8 +99,10 @@ def redispatch(ledger: Ledger, image_ids: Sequence[int]) -> list[Dispatch]:
         rows = connection.execute(
             select(image.c.id, image.c.dispatch_no, image.c.batch_id, image.c.model, image.c.state)
             .where(image.c.id.in_(image_ids), image.c.state.in_(UNCLAIMED))
+            .where(lost(now, lost_before) if lost_before else true())
             .order_by(image.c.id)
-            .with_for_update()
+            # An image that is locked is being moved by somebody.
+            .with_for_update(skip_locked=True)
         ).all()
         connection.execute(
             update(image)

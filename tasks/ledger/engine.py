@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import threading
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, select
+from sqlalchemy import Connection, Engine, create_engine, event, func, make_url, select
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError
 
 from tasks.core.errors import ConfigurationError
 from tasks.ledger import schema
+from tasks.ledger.trouble import passing_trouble
 
 _BUSY_TIMEOUT_SECONDS = 30.0
 
@@ -33,11 +33,16 @@ def parse_database_url(text: str) -> URL:
         ) from error
     if url.drivername in {"postgres", "postgresql", "postgresql+psycopg"}:
         return url.set(drivername="postgresql+psycopg")
-    if url.drivername in {"sqlite", "sqlite+pysqlite"}:
-        return url.set(drivername="sqlite")
-    raise ConfigurationError(
-        f"IMAGECHORD_DATABASE_URL names {url.get_backend_name()!r}; the ledger needs PostgreSQL or SQLite"
-    )
+    if url.drivername not in {"sqlite", "sqlite+pysqlite"}:
+        raise ConfigurationError(
+            f"IMAGECHORD_DATABASE_URL names {url.get_backend_name()!r}; the ledger needs PostgreSQL or SQLite"
+        )
+    if url.database in {None, "", ":memory:"}:
+        raise ConfigurationError(
+            "IMAGECHORD_DATABASE_URL names a SQLite database in memory, which no other process could see; "
+            "write it like sqlite:////var/lib/imagechord/ledger.sqlite3"
+        )
+    return url.set(drivername="sqlite")
 
 
 class Ledger:
@@ -45,6 +50,9 @@ class Ledger:
 
     One per process and safe for its threads. On SQLite a process-wide lock queues the writers: they would
     otherwise spin in SQLite's own busy handler (measured: 860 images/s without it, 1,290 with).
+
+    Rows are locked in one order, so that no two moves can deadlock: images (several of them by id), then the
+    picture, then the batch. Both transactions raise LedgerUnavailable for trouble that passes.
     """
 
     def __init__(self, url: URL) -> None:
@@ -54,37 +62,41 @@ class Ledger:
         self.frozen: dict[str, dict[str, Any]] = {}
         """Catalogues by batch, kept once read: they never change, and every claim needs one."""
         self.engine = _sqlite_engine(url) if self.is_sqlite else _postgres_engine(url)
+        snapshot = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        self._reader = self.engine.execution_options(**({} if self.is_sqlite else snapshot))
+        self._writer = self.engine.execution_options(imagechord_write=True)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A consistent snapshot."""
-        with self.engine.connect() as connection, connection.begin():
+        """One consistent snapshot for all of the block's queries."""
+        with passing_trouble(), self._reader.connect() as connection, connection.begin():
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction that may change rows; commits at the end, rolls back on an exception."""
-        if not self.is_sqlite:
-            with self.engine.begin() as connection:
+        if self.is_sqlite:
+            with self._lock, passing_trouble(), self._writer.connect() as connection, connection.begin():
                 yield connection
-            return
-        with self._lock, self.engine.connect() as connection:
-            connection.execution_options(imagechord_write=True)
-            with connection.begin():
+        else:
+            with passing_trouble(), self._writer.begin() as connection:
                 yield connection
 
+    def take_turns(self, connection: Connection, name: str) -> None:
+        """Let one transaction at a time pass here for ``name``; on SQLite there is only one anyway."""
+        if not self.is_sqlite:
+            connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"imagechord {name}", 0))))
+
+    def clock(self, connection: Connection) -> datetime:
+        """The one clock that leases go by: the server's, or that of the host that SQLite's file is on."""
+        if self.is_sqlite:
+            return datetime.now(UTC)
+        return cast("datetime", connection.scalar(select(func.clock_timestamp())))
+
     def identity(self) -> str:
-        """The id of this ledger; made at the first call ever."""
+        """The id of this ledger, given to it by its first migration."""
         with self.read() as connection:
-            found = connection.scalar(select(schema.ledger.c.id))
-        if found:
-            return str(found)
-        with self.write() as connection:
-            found = connection.scalar(select(schema.ledger.c.id))
-            if not found:
-                found = str(uuid.uuid4())
-                connection.execute(schema.ledger.insert().values(id=found, created_at=datetime.now(UTC)))
-            return str(found)
+            return str(connection.execute(select(schema.ledger.c.id)).scalar_one())
 
     def close(self) -> None:
         """Give every connection back."""
@@ -97,8 +109,7 @@ def _postgres_engine(url: URL) -> Engine:
 
 
 def _sqlite_engine(url: URL) -> Engine:
-    if url.database:
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(
         url, pool_size=20, max_overflow=20, connect_args={"check_same_thread": False, "timeout": _BUSY_TIMEOUT_SECONDS}
     )

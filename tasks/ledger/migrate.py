@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import uuid
+from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import inspect, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import inspect, select, text
 
-from tasks.core.errors import ConfigurationError
+from tasks.core.errors import ConfigurationError, LedgerUnavailable
+from tasks.ledger import schema
 from tasks.ledger.engine import Ledger
 
 HEAD = "0001"
@@ -26,22 +28,26 @@ def current_revision(ledger: Ledger) -> str | None:
             if not inspect(connection).has_table(_VERSION_TABLE):
                 return None
             found = connection.scalar(text(f"SELECT version_num FROM {_VERSION_TABLE}"))  # noqa: S608 a constant
-    except OperationalError as error:
+    except LedgerUnavailable as error:
         where = ledger.url.render_as_string(hide_password=True)
-        raise ConfigurationError(f"the ledger at {where} does not answer: {error.orig}") from error
+        raise ConfigurationError(f"the ledger at {where} does not answer: {error}") from error
     return None if found is None else str(found)
 
 
 def upgrade(ledger: Ledger) -> None:
-    """Run the migrations that are missing."""
+    """Run the migrations that are missing, and give a new ledger its identity. Many may call it at once."""
     from alembic import command  # 0.2 s: paid only when there is something to migrate
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     with ledger.write() as connection:
+        ledger.take_turns(connection, "migrate")
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+        if connection.scalar(select(schema.ledger.c.id)) is None:
+            identity = {"id": str(uuid.uuid4()), "created_at": datetime.now(UTC)}
+            connection.execute(schema.ledger.insert().values(identity))
 
 
 def require_current(ledger: Ledger) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import Row, case, func, select
 
 from tasks.core.errors import InputError
 from tasks.core.pictures import Size
@@ -16,7 +16,8 @@ from tasks.core.views import ImageView, SkippedRow, attention_rank
 from tasks.ledger.engine import Ledger
 from tasks.ledger.schema import attempt, batch, image, picture, skipped_row, thumbnail
 
-_PAGE = 500
+PAGE = 500
+"""Images read in one query."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +59,18 @@ def find_batch(ledger: Ledger, reference: str | None = None) -> BatchRow:
 
     Raises InputError when there is none, or several.
     """
-    newest = select(batch).where(batch.c.phase != "planning").order_by(batch.c.created_at.desc())
+    there = select(batch).where(batch.c.phase != "planning")
     with ledger.read() as connection:
         if reference is None:
-            rows = connection.execute(newest.limit(1)).all()
+            rows = connection.execute(there.order_by(batch.c.created_at.desc()).limit(1)).all()
         else:
             starts = batch.c.id.startswith(reference, autoescape=True)
-            rows = connection.execute(newest.where(starts | (batch.c.name == reference)).limit(6)).all()
-    exact = [row for row in rows if row.id == reference]
-    if exact:
-        rows = exact
+            fitting = there.where(starts | (batch.c.name == reference))
+            rows = connection.execute(
+                fitting.order_by(batch.c.id != reference, batch.c.created_at.desc()).limit(6)
+            ).all()
+    if rows and rows[0].id == reference:
+        rows = rows[:1]
     if not rows:
         what = f"no batch {reference!r}" if reference else "no batch yet"
         raise InputError(
@@ -116,25 +119,23 @@ def bought_fingerprints(ledger: Ledger, fingerprints: Sequence[str]) -> set[str]
 
 
 def images(ledger: Ledger, batch_id: str, *, thumbnails: bool = False, key: str | None = None) -> Iterator[ImageView]:
-    """Every image of a batch, those that need a person first, a page at a time."""
+    """Every image of a batch once: those that need a person first, then by line; read a page at a time.
+
+    The order is that of the first moment; an image that moves on while others are read is shown as it is then.
+    """
     columns = [image, thumbnail.c.jpeg] if thumbnails else [image]
-    query = select(*columns).where(image.c.batch_id == batch_id)
+    query = select(*columns)
     if thumbnails:
         query = query.outerjoin(thumbnail, thumbnail.c.fingerprint == image.c.fingerprint)
-    if key is not None:
-        query = query.where(image.c.key == key)
-    for rank in sorted({attention_rank(state) for state in State}):
-        states = [state for state in State if attention_rank(state) == rank]
-        last = 0
-        while True:
-            with ledger.read() as connection:
-                page = connection.execute(
-                    query.where(image.c.state.in_(states), image.c.id > last).order_by(image.c.id).limit(_PAGE)
-                ).all()
-            yield from (_view(row, row.jpeg if thumbnails else None) for row in page)
-            if len(page) < _PAGE:
-                break
-            last = page[-1].id
+    mine = [image.c.batch_id == batch_id] if key is None else [image.c.batch_id == batch_id, image.c.key == key]
+    rank = case({state: attention_rank(state) for state in State}, value=image.c.state)
+    with ledger.read() as connection:
+        ids = connection.scalars(select(image.c.id).where(*mine).order_by(rank, image.c.line, image.c.id)).all()
+    for start in range(0, len(ids), PAGE):
+        page = ids[start : start + PAGE]
+        with ledger.read() as connection:
+            rows = {row.id: row for row in connection.execute(query.where(image.c.id.in_(page)))}
+        yield from (_view(rows[id_], rows[id_].jpeg if thumbnails else None) for id_ in page)
 
 
 def _view(row: Row[*tuple[Any, ...]], jpeg: bytes | None) -> ImageView:

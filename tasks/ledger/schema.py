@@ -145,8 +145,8 @@ image = Table(
     _time("generated_at"),
     _time("published_at"),
     UniqueConstraint("batch_id", "key", "variant"),
-    Index(None, "batch_id", "state", "model"),
-    Index(None, "worker_id", "state"),
+    Index(None, "batch_id", "state", "model"),  # what is asked of one batch
+    Index(None, "state", "batch_id", "model"),  # what the sweep asks of all
 )
 
 attempt = Table(
@@ -208,6 +208,7 @@ worker = Table(
     Column("queues", JSON, nullable=False),
     Column("started_at", UtcDateTime, nullable=False),
     Column("heartbeat_at", UtcDateTime, nullable=False),
+    Column("steady_since", UtcDateTime, nullable=False),  # beating without a gap since then
     _time("stopped_at"),
 )
 

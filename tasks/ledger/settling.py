@@ -15,6 +15,7 @@ from tasks.core.states import State
 from tasks.ledger.engine import Ledger
 from tasks.ledger.rows import Claim
 from tasks.ledger.schema import attempt, batch, image, picture, thumbnail
+from tasks.ledger.trouble import patiently
 from tasks.ledger.upsert import insert_into
 
 
@@ -29,53 +30,58 @@ class Bought:
     trace_id: str | None
 
 
+@patiently
 def settle_generated(ledger: Ledger, claim: Claim, bought: Bought) -> None:
     """The call succeeded: book its cost and move the image to ``generated``.
 
-    Raises Superseded when the claim was taken away in the meantime (its money is counted as spent already).
+    Raises Superseded when the claim was taken away in the meantime. Its money is counted as spent already, and
+    the picture is kept: whoever needs it next adopts it and does not pay again.
     """
     now = datetime.now(UTC)
+    cost = bought.cost_usd_micros
+    clean = {"error_class": None, "error_step": None, "error_message": None}
+    outcome = {"outcome": "generated", "trace_id": bought.trace_id}
     with ledger.write() as connection:
-        _move(
+        in_time = _move(
             connection,
             claim,
             now,
-            spent=bought.cost_usd_micros,
+            spent=cost,
             state=State.GENERATED,
             generated_at=now,
             delivery_attempts=0,
-            error_class=None,
-            error_step=None,
-            error_message=None,
-        )
-        _end_attempt(
-            connection,
-            claim,
-            now,
-            outcome="generated",
-            trace_id=bought.trace_id,
-            cost_usd_micros=bought.cost_usd_micros,
+            **clean,
         )
         _record_picture(connection, claim, bought, now)
+        if in_time:
+            _end_attempt(connection, claim, ended_at=now, cost_usd_micros=cost, **outcome)
+            _book(connection, claim, cost)
+        else:
+            _end_attempt(connection, claim, **outcome)
+    if not in_time:
+        raise _too_late(claim)
 
 
+@patiently
 def settle_failure(ledger: Ledger, claim: Claim, error: StepError, decision: Decision) -> None:
     """The call failed: book what it cost, and do as decided. Raises Superseded as :func:`settle_generated`."""
     now = datetime.now(UTC)
     spent = _cost_of(claim, error)
     with ledger.write() as connection:
-        _move(connection, claim, now, spent=spent, **_next(claim, error, decision, now))
+        if not _move(connection, claim, now, spent=spent, **_next(claim, error, decision, now)):
+            raise _too_late(claim)
+        if decision.holds_model:
+            _hold_rest(connection, claim, error, now)
         _end_attempt(
             connection,
             claim,
-            now,
+            ended_at=now,
             outcome=error.error_class,
             message=str(error),
             trace_id=error.trace_id,
             cost_usd_micros=spent,
         )
-        if decision.holds_model:
-            _hold_rest(connection, claim, error, now)
+        _book(connection, claim, spent)
 
 
 def _cost_of(claim: Claim, error: StepError) -> int:
@@ -102,7 +108,8 @@ def _next(claim: Claim, error: StepError, decision: Decision, now: datetime) -> 
     return values | {"state": State.QUEUED}
 
 
-def _move(connection: Connection, claim: Claim, now: datetime, *, spent: int, **values: Any) -> None:
+def _move(connection: Connection, claim: Claim, now: datetime, *, spent: int, **values: Any) -> bool:
+    """Settle the image if the claim still holds; whether it did."""
     moved = connection.execute(
         update(image)
         .where(image.c.id == claim.image_id, image.c.fence == claim.fence, image.c.state == State.GENERATING)
@@ -114,8 +121,15 @@ def _move(connection: Connection, claim: Claim, now: datetime, *, spent: int, **
             **values,
         )
     )
-    if moved.rowcount != 1:
-        raise Superseded(f"image {claim.key!r}: the claim {claim.fence} was taken away before it was settled")
+    return moved.rowcount == 1
+
+
+def _too_late(claim: Claim) -> Superseded:
+    return Superseded(f"image {claim.key!r}: the claim {claim.fence} was taken away before it was settled")
+
+
+def _book(connection: Connection, claim: Claim, spent: int) -> None:
+    """Turn the reservation into what was spent. Last of all: every claim of the batch waits for this row."""
     connection.execute(
         update(batch)
         .where(batch.c.id == claim.batch_id)
@@ -126,18 +140,17 @@ def _move(connection: Connection, claim: Claim, now: datetime, *, spent: int, **
     )
 
 
-def _end_attempt(connection: Connection, claim: Claim, now: datetime, **outcome: Any) -> None:
+def _end_attempt(connection: Connection, claim: Claim, **outcome: Any) -> None:
     connection.execute(
-        update(attempt)
-        .where(attempt.c.image_id == claim.image_id, attempt.c.fence == claim.fence)
-        .values(ended_at=now, **outcome)
+        update(attempt).where(attempt.c.image_id == claim.image_id, attempt.c.fence == claim.fence).values(**outcome)
     )
 
 
 def _record_picture(connection: Connection, claim: Claim, bought: Bought, now: datetime) -> None:
-    connection.execute(
+    """Keep the first picture that came: others may have been published from it already."""
+    kept = connection.execute(
         update(picture)
-        .where(picture.c.fingerprint == claim.fingerprint)
+        .where(picture.c.fingerprint == claim.fingerprint, ~picture.c.bought)
         .values(
             image_id=claim.image_id,
             bought=True,
@@ -150,23 +163,29 @@ def _record_picture(connection: Connection, claim: Claim, bought: Bought, now: d
             bought_at=now,
         )
     )
-    connection.execute(
-        insert_into(connection, thumbnail)
-        .values(fingerprint=claim.fingerprint, jpeg=bought.thumbnail_jpeg)
-        .on_conflict_do_update(index_elements=[thumbnail.c.fingerprint], set_={"jpeg": bought.thumbnail_jpeg})
-    )
+    if kept.rowcount == 1:
+        connection.execute(
+            insert_into(connection, thumbnail)
+            .values(fingerprint=claim.fingerprint, jpeg=bought.thumbnail_jpeg)
+            .on_conflict_do_update(index_elements=[thumbnail.c.fingerprint], set_={"jpeg": bought.thumbnail_jpeg})
+        )
 
 
 def _hold_rest(connection: Connection, claim: Claim, error: StepError, now: datetime) -> None:
     """Key or credit is missing: do not let ten thousand images find out one by one."""
-    model = select(image.c.model).where(image.c.id == claim.image_id).scalar_subquery()
-    connection.execute(
-        update(image)
+    rest = (
+        select(image.c.id)
         .where(
             image.c.batch_id == claim.batch_id,
-            image.c.model == model,
+            image.c.model == claim.spec["alias"],
             image.c.state.in_((State.PLANNED, State.QUEUED)),
         )
+        .order_by(image.c.id)
+        .with_for_update()
+    )
+    connection.execute(
+        update(image)
+        .where(image.c.id.in_(rest))
         .values(
             state=State.HELD,
             error_class=error.error_class,

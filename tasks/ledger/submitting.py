@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import delete, select, update
 
+from tasks.core.errors import InputError
 from tasks.core.plan import PlannedImage, RowProblem
 from tasks.core.states import ACTIVE, State
 from tasks.ledger.engine import Ledger
 from tasks.ledger.schema import batch, image, skipped_row
+from tasks.ledger.upsert import insert_new
 
 CHUNK = 1000
 """Rows per transaction: large enough that the transaction costs nothing, small enough to hold in memory."""
+
+_ABANDONED_AFTER = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,31 +38,47 @@ class NewBatch:
     budget_usd_micros: int | None = None
 
 
-def create_batch(ledger: Ledger, new: NewBatch) -> None:
-    """Write the batch's row in phase ``planning``: nothing is sent, and nothing rests, until :func:`start`."""
+def create_batch(ledger: Ledger, new: NewBatch) -> str:
+    """Write the batch's row in phase ``planning``: nothing is sent, and nothing rests, until :func:`start`.
+
+    Returns ``new.id``, or the id of the batch that was submitted first under the same idempotency key.
+    """
+    _discard_abandoned(ledger)
+    values = {
+        "id": new.id,
+        "name": new.name,
+        "source": new.source,
+        "template": new.template,
+        "phase": "planning",
+        "total": 0,
+        "skipped": 0,
+        "round": 1,
+        "catalogue": dict(new.catalogue),
+        "columns": list(new.columns),
+        "key_pattern": new.key_pattern,
+        "notes": [],
+        "digest": new.digest,
+        "idempotency_key": new.idempotency_key,
+        "budget_usd_micros": new.budget_usd_micros,
+        "reserved_usd_micros": 0,
+        "spent_usd_micros": 0,
+        "created_at": datetime.now(UTC),
+    }
     with ledger.write() as connection:
-        connection.execute(
-            batch.insert().values(
-                id=new.id,
-                name=new.name,
-                source=new.source,
-                template=new.template,
-                phase="planning",
-                total=0,
-                skipped=0,
-                round=1,
-                catalogue=dict(new.catalogue),
-                columns=list(new.columns),
-                key_pattern=new.key_pattern,
-                notes=[],
-                digest=new.digest,
-                idempotency_key=new.idempotency_key,
-                budget_usd_micros=new.budget_usd_micros,
-                reserved_usd_micros=0,
-                spent_usd_micros=0,
-                created_at=datetime.now(UTC),
-            )
-        )
+        if insert_new(connection, batch, [batch.c.idempotency_key], values):
+            return new.id
+        return str(connection.scalar(select(batch.c.id).where(batch.c.idempotency_key == new.idempotency_key)))
+
+
+def _discard_abandoned(ledger: Ledger) -> None:
+    """Take back batches whose submitter died before :func:`start`: they would keep their idempotency keys."""
+    old = datetime.now(UTC) - _ABANDONED_AFTER
+    with ledger.read() as connection:
+        abandoned = connection.scalars(
+            select(batch.c.id).where(batch.c.phase == "planning", batch.c.created_at <= old)
+        ).all()
+    for batch_id in abandoned:
+        discard(ledger, batch_id)
 
 
 def add_images(ledger: Ledger, batch_id: str, images: Sequence[PlannedImage]) -> None:
@@ -115,25 +135,35 @@ def add_skipped(ledger: Ledger, batch_id: str, problems: Iterable[RowProblem]) -
 
 
 def start(ledger: Ledger, batch_id: str, *, total: int, skipped: int, notes: Sequence[str]) -> None:
-    """Every row is in: from here on the batch is real."""
+    """Every row is in: from here on the batch is real. Raises InputError when it was taken back meanwhile."""
     with ledger.write() as connection:
-        connection.execute(
+        moved = connection.execute(
             update(batch)
             .where(batch.c.id == batch_id, batch.c.phase == "planning")
             .values(phase="started", total=total, skipped=skipped, notes=list(notes), started_at=datetime.now(UTC))
         )
+    if moved.rowcount != 1:
+        raise InputError(f"batch {batch_id} waited too long to be started and was taken back; submit it again")
 
 
 def discard(ledger: Ledger, batch_id: str) -> None:
-    """Take back a batch that never started."""
+    """Take back a batch that never started; one that has is left alone."""
+    planning = select(batch.c.id).where(batch.c.id == batch_id, batch.c.phase == "planning")
     with ledger.write() as connection:
+        if connection.scalar(planning.with_for_update()) is None:
+            return
         connection.execute(delete(image).where(image.c.batch_id == batch_id))
         connection.execute(delete(skipped_row).where(skipped_row.c.batch_id == batch_id))
-        connection.execute(delete(batch).where(batch.c.id == batch_id, batch.c.phase == "planning"))
+        connection.execute(delete(batch).where(batch.c.id == batch_id))
 
 
 def find_unfinished(ledger: Ledger, digest: str) -> str | None:
-    """The newest started batch of the same rows and options in which something is still active."""
+    """The newest started batch of the same rows and options in which something is still active.
+
+    An empty digest (rows that are not a file) is like no other.
+    """
+    if not digest:
+        return None
     with ledger.read() as connection:
         found = connection.scalar(
             select(batch.c.id)

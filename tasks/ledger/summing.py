@@ -4,26 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, and_, func, select, true, update
 
 from tasks.core.states import ACTIVE, ENDED, WAITING, State
 from tasks.core.summary import BatchSummary, FailureGroup
 from tasks.ledger.engine import Ledger
 from tasks.ledger.schema import batch, image, summary
-from tasks.ledger.upsert import insert_into
+from tasks.ledger.upsert import insert_new
 
 _EXAMPLES = 5
+_SAYING = timedelta(minutes=1)
 
 
 def is_resting(ledger: Ledger, batch_id: str) -> bool:
     """Whether the batch has started and nothing in it is active."""
-    active = select(image.c.id).where(image.c.batch_id == batch_id, image.c.state.in_(ACTIVE)).exists()
     with ledger.read() as connection:
-        found = connection.scalar(select(batch.c.id).where(batch.c.id == batch_id, batch.c.phase == "started", ~active))
-    return found is not None
+        return connection.scalar(select(batch.c.id).where(batch.c.id == batch_id, resting())) is not None
+
+
+def resting() -> ColumnElement[bool]:
+    """Whether a row of ``batch`` has started and none of its images is active."""
+    active = select(image.c.id).where(image.c.batch_id == batch.c.id, image.c.state.in_(ACTIVE)).exists()
+    return and_(batch.c.phase == "started", ~active)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +43,27 @@ class Said:
 def claim_message(ledger: Ledger, batch_id: str, kind: str, worker_id: str) -> Said | None:
     """Take the right to send this batch's ``start`` or ``end`` message of its present round.
 
-    Returns ``None`` when the message has been claimed already. A claimant that dies
-    before :func:`mark_sent` is found by the sweep, so the message goes out at least once.
+    Returns ``None`` when the message has been claimed already, and for ``end`` when the batch does not rest, or its
+    start is just being said. A claimant that dies before :func:`mark_sent` is found by the sweep, so the message
+    goes out at least once.
     """
+    now = datetime.now(UTC)
+    now_due = and_(resting(), ~_is_starting(now)) if kind == "end" else true()
     with ledger.write() as connection:
-        round_ = connection.scalar(select(batch.c.round).where(batch.c.id == batch_id))
-        written = connection.execute(
-            insert_into(connection, summary)
-            .values(batch_id=batch_id, round=round_, kind=kind, worker_id=worker_id, claimed_at=datetime.now(UTC))
-            .on_conflict_do_nothing()
-        )
-    return Said(batch_id, int(round_ or 1), kind) if written.rowcount == 1 else None
+        round_ = connection.scalar(select(batch.c.round).where(batch.c.id == batch_id, now_due))
+        if round_ is None:
+            return None
+        said = {"batch_id": batch_id, "round": round_, "kind": kind}
+        values = said | {"worker_id": worker_id, "claimed_at": now}
+        claimed = insert_new(connection, summary, list(summary.primary_key), values)
+    return Said(batch_id, int(round_), kind) if claimed else None
+
+
+def _is_starting(now: datetime) -> ColumnElement[bool]:
+    """Whether somebody is about to send the batch's start message: a minute is more than that can take."""
+    start = and_(summary.c.batch_id == batch.c.id, summary.c.round == batch.c.round, summary.c.kind == "start")
+    unsent = and_(summary.c.sent_at.is_(None), summary.c.claimed_at > now - _SAYING)
+    return select(summary.c.batch_id).where(start, unsent).exists()
 
 
 def mark_sent(ledger: Ledger, said: Said, message: Mapping[str, Any], error: str | None) -> None:
@@ -93,7 +108,7 @@ def summarise(ledger: Ledger, batch_id: str, report_url: str | None = None) -> B
             .add_columns(func.min(image.c.error_message).label("message"))
             .where(mine, image.c.state.in_((ENDED | WAITING) - {State.PUBLISHED}))
             .group_by(image.c.state, image.c.error_class, image.c.error_step)
-            .order_by(func.count().desc())
+            .order_by(func.count().desc(), image.c.state, image.c.error_class, image.c.error_step)
         ).all()
         examples = [
             connection.scalars(

@@ -4,30 +4,21 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import select
 
-from tasks.core.states import ACTIVE, State
-from tasks.ledger.dispatching import UNCLAIMED
+from tasks.core.states import State
+from tasks.ledger.dispatching import due, lost
 from tasks.ledger.engine import Ledger
 from tasks.ledger.schema import batch, image, summary, worker
+from tasks.ledger.summing import resting
 
 
 def unclaimed_before(ledger: Ledger, moment: datetime, limit: int = 1000) -> list[int]:
     """Images that were sent before ``moment`` and that nobody has taken or finished since, or whose wait is over."""
-    now = datetime.now(UTC)
     with ledger.read() as connection:
         return list(
             connection.scalars(
-                select(image.c.id)
-                .where(
-                    image.c.state.in_(UNCLAIMED),
-                    or_(
-                        and_(image.c.not_before.is_(None), image.c.moved_at <= moment),
-                        image.c.not_before <= now,
-                    ),
-                )
-                .order_by(image.c.id)
-                .limit(limit)
+                select(image.c.id).where(lost(datetime.now(UTC), moment)).order_by(image.c.id).limit(limit)
             )
         )
 
@@ -42,7 +33,7 @@ def releasable(ledger: Ledger) -> list[tuple[str, str]]:
             .where(
                 batch.c.phase == "started",
                 image.c.state == State.PLANNED,
-                or_(image.c.not_before.is_(None), image.c.not_before <= now),
+                due(now),
             )
             .distinct()
         ).all()
@@ -51,14 +42,13 @@ def releasable(ledger: Ledger) -> list[tuple[str, str]]:
 
 def resting_unsaid(ledger: Ledger) -> list[str]:
     """Batches that rest and whose round has no summary yet, or one whose sender died before sending."""
-    active = select(image.c.id).where(image.c.batch_id == batch.c.id, image.c.state.in_(ACTIVE)).exists()
     said = (
         select(summary.c.batch_id)
         .where(summary.c.batch_id == batch.c.id, summary.c.round == batch.c.round, summary.c.kind == "end")
         .exists()
     )
     with ledger.read() as connection:
-        return list(connection.scalars(select(batch.c.id).where(batch.c.phase == "started", ~active, ~said)))
+        return list(connection.scalars(select(batch.c.id).where(~said, resting())))
 
 
 def forget_unsent_messages(ledger: Ledger) -> int:

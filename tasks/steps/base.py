@@ -7,8 +7,8 @@ from typing import Any
 
 from celery import Task
 
-from tasks.core.errors import ImagechordError, ImageEnded, Superseded
-from tasks.core.retry import MAX_COUNTDOWN_SECONDS
+from tasks.core.errors import ImagechordError, ImageEnded, LedgerUnavailable, Superseded
+from tasks.core.retry import MAX_COUNTDOWN_SECONDS, backoff_seconds
 
 
 class RetryLater(ImagechordError):
@@ -23,13 +23,14 @@ class RetryLater(ImagechordError):
 
 
 class Step(Task):  # type: ignore[type-arg]
-    """Retries on :class:`RetryLater` alone: the ledger counts attempts, and Celery's own count has no limit.
+    """Retries on :class:`RetryLater`: the ledger counts attempts, and Celery's own count has no limit.
 
+    Retries also while the ledger is away, for as long as that takes.
     An image that ends raises :class:`ImageEnded`: red in Flower, its chain stops, its chord part counts.
     """
 
     abstract = True
-    autoretry_for = (RetryLater,)
+    autoretry_for = (RetryLater, LedgerUnavailable)
     retry_backoff = 1
     retry_backoff_max = int(MAX_COUNTDOWN_SECONDS)
     retry_jitter = True
@@ -41,7 +42,8 @@ class Step(Task):  # type: ignore[type-arg]
     def retry(self, *args: Any, **options: Any) -> Any:
         """Celery's retry, with a floor: full jitter may draw 0 s, where 2ⁿ s and up to one more are due."""
         error = options.get("exc")
-        if isinstance(error, RetryLater):
+        if isinstance(error, RetryLater | LedgerUnavailable):
+            due = error.wait_seconds if isinstance(error, RetryLater) else backoff_seconds(self.request.retries)
             jitter = random.random()  # noqa: S311 not for secrets
-            options["countdown"] = min(max(error.wait_seconds, 1.0), MAX_COUNTDOWN_SECONDS) + jitter
+            options["countdown"] = min(max(due, 1.0), MAX_COUNTDOWN_SECONDS) + jitter
         return super().retry(*args, **options)

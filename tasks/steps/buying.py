@@ -64,11 +64,13 @@ def _generate(services: Services, claim: Claim, spec: ModelSpec) -> GeneratedPic
 
 
 def _stage(services: Services, claim: Claim, decoded: Decoded, cost_usd_micros: int) -> StagedPicture:
+    sha256 = hashlib.sha256(decoded.data).hexdigest()
     staged = StagedPicture(
-        key=f"{claim.fingerprint[:2]}/{claim.fingerprint}.{decoded.picture.extension}",
+        # Named by its bytes too: a worker that was taken for dead must not write over its successor's picture.
+        key=f"{claim.fingerprint[:2]}/{claim.fingerprint}-{sha256[:8]}.{decoded.picture.extension}",
         content_type=decoded.picture.content_type,
         size_bytes=len(decoded.data),
-        sha256=hashlib.sha256(decoded.data).hexdigest(),
+        sha256=sha256,
     )
     try:
         services.staging.put(staged.key, decoded.data, staged.content_type)

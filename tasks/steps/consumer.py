@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from celery.utils.time import rate
@@ -12,6 +13,8 @@ from tasks.core.dispatch import Ticket
 from tasks.ledger.dispatching import give_back
 from tasks.limits.bucket import ClusterBucket
 from tasks.services import current_services
+
+logger = logging.getLogger(__name__)
 
 # The stubs leave out the methods that a rate limit passes through.
 _Consumer: Any = Consumer
@@ -64,6 +67,27 @@ class LimitedConsumer(_Consumer):  # type: ignore[misc]
         with bucket.lock:
             bucket.timer = None
             self._drain(bucket)
+
+    def on_connection_error_after_connected(self, exc: Exception) -> None:
+        """Survive the loss of Redis with messages in hand.
+
+        Kombu 5.7 forgets to which connection a lost channel belonged, trips over that when it closes the channel
+        (AttributeError, which would end the worker), and again at each later acknowledgement.
+        """
+        connection, transport = self.connection, self.connection.transport
+        try:
+            super().on_connection_error_after_connected(exc)
+        except AttributeError:
+            logger.debug("the lost connection could not be closed", exc_info=True)
+        finally:
+            transport.client = connection
+
+    def on_close(self) -> None:
+        """Celery drops all timers and held messages here: let the buckets know, or they would wait for ever."""
+        super().on_close()
+        for bucket in self.task_buckets.values():
+            if isinstance(bucket, ClusterBucket):
+                bucket.timer = None
 
     def on_unknown_task(self, body: Any, message: Any, exc: Exception) -> None:
         """Give an image of a model that this worker does not know back to the ledger."""

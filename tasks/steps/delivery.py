@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import NoReturn
 
 from tasks.core.dispatch import StepName, Ticket
-from tasks.core.errors import ImageEnded, Overloaded, StepError, Superseded
+from tasks.core.errors import ImageEnded, LedgerUnavailable, Overloaded, StepError, Superseded
 from tasks.core.retry import Failure, after_delivery
 from tasks.ledger.delivering import load, settle_delivery_failure
 from tasks.ledger.rows import Delivery
 from tasks.services import Services
 from tasks.steps.base import RetryLater
 from tasks.steps.ending import announce_if_resting
+
+logger = logging.getLogger(__name__)
 
 
 def deliver(services: Services, ticket: Ticket, step: StepName, act: Callable[[Services, Delivery], None]) -> None:
@@ -25,11 +28,14 @@ def deliver(services: Services, ticket: Ticket, step: StepName, act: Callable[[S
         return
     try:
         act(services, delivery)
+        logger.info("%s %s: %s done", delivery.batch_id, delivery.key, step)
     except StepError as error:
         _fail(services, delivery, step, error)
-    except (Superseded, ImageEnded):
+    except (Superseded, ImageEnded, LedgerUnavailable):
         raise
-    except Exception as error:  # noqa: BLE001 – our own mistake must end as a state, not as a silent row
+    except Exception as error:
+        # Our own mistake must end as a state, not as a silent row.
+        logger.exception("%s %s: unexpected error in %s", delivery.batch_id, delivery.key, step)
         _fail(services, delivery, step, Overloaded(f"unexpected {type(error).__name__}: {error}"))
 
 
@@ -39,7 +45,9 @@ def _fail(services: Services, delivery: Delivery, step: StepName, error: StepErr
     settle_delivery_failure(services.ledger, delivery, step, error, decision)
     if decision.end is not None:
         announce_if_resting(services, delivery.batch_id)
-        raise ImageEnded(f"{delivery.key}: {decision.end} in {step}: {error}") from error
+        raise ImageEnded(f"{delivery.batch_id} {delivery.key}: {decision.end} in {step}: {error}") from error
     if decision.gives_back:
-        raise Superseded(f"{delivery.key}: {step} waits {decision.wait_seconds:.0f} s in the ledger") from error
-    raise RetryLater(f"{delivery.key}: {step}: {error}", decision.wait_seconds or 1.0) from error
+        raise Superseded(
+            f"{delivery.batch_id} {delivery.key}: {step} waits {decision.wait_seconds:.0f} s in the ledger"
+        ) from error
+    raise RetryLater(f"{delivery.batch_id} {delivery.key}: {step}: {error}", decision.wait_seconds or 1.0) from error

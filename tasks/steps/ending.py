@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
-import threading
-from time import monotonic
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from tasks import graph
+from tasks.core.errors import LedgerUnavailable
 from tasks.ledger.summing import is_resting
 from tasks.services import Services
 
-_CHECK_EVERY_SECONDS = 0.2
-_checked_at: dict[tuple[str, str], float] = {}
-_lock = threading.Lock()
+logger = logging.getLogger(__name__)
+
+
+@contextmanager
+def left_to_the_sweep(what: str) -> Iterator[None]:
+    """Let nothing out of the block: the move it follows is in the ledger, and the next sweep does it again."""
+    try:
+        yield
+    except LedgerUnavailable as error:
+        logger.warning("%s is left to the next sweep: %s", what, error)
+    except Exception:
+        logger.exception("%s is left to the next sweep", what)
 
 
 def announce_if_resting(services: Services, batch_id: str) -> None:
     """The move that ends a batch's last open image sends the summary too: a chord part may never be counted."""
-    if is_resting(services.ledger, batch_id):
-        graph.summarise(batch_id)
+    with left_to_the_sweep(f"the summary of {batch_id}"):
+        if is_resting(services.ledger, batch_id):
+            graph.summarise(batch_id)
 
 
 def refill(services: Services, batch_id: str, model: str) -> None:
-    """Release more when the batch's share of the queue runs low; looks at most five times a second."""
-    now = monotonic()
-    with _lock:
-        if now - _checked_at.get((batch_id, model), 0.0) < _CHECK_EVERY_SECONDS:
-            return
-        _checked_at[batch_id, model] = now
-    graph.release_if_low(services, batch_id, model)
+    """Release more when the batch's share of the queue runs low."""
+    with left_to_the_sweep(f"the next wave of {batch_id}"):
+        graph.release_if_low(services, batch_id, model)

@@ -21,7 +21,7 @@ from tasks.limits.bucket import pause
 from tasks.services import Services, current_services
 from tasks.steps.base import RetryLater
 from tasks.steps.buying import StagingFailed, buy
-from tasks.steps.ending import announce_if_resting, refill
+from tasks.steps.ending import announce_if_resting, left_to_the_sweep, refill
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +39,7 @@ def generate(services: Services, ticket: Ticket, tries: int) -> None:
         return
     try:
         settle_generated(services.ledger, claimed, _buy(services, claimed))
+        logger.info("%s %s: generated, call %d", claimed.batch_id, claimed.key, claimed.attempt)
     except StepError as error:
         _fail(services, claimed, error, tries)
     finally:
@@ -52,22 +53,25 @@ def _buy(services: Services, claimed: Claim) -> Bought:
         raise
     except Exception as error:
         # Our own mistake, after money may have been spent: count it as spent, never let it circle for free.
-        logger.exception("image %s: unexpected error in generate", claimed.key)
+        logger.exception("%s %s: unexpected error in generate", claimed.batch_id, claimed.key)
         raise Ambiguous(f"unexpected {type(error).__name__}: {error}") from error
 
 
 def _fail(services: Services, claimed: Claim, error: StepError, tries: int) -> NoReturn:
     """Settle a failed call as the retry table says."""
     decision = _decide(services, claimed, error, tries)
-    if error.error_class is ErrorClass.RATE_LIMITED:
-        pause(services.redis, claimed.spec["alias"], decision.wait_seconds or 1.0)
     settle_failure(services.ledger, claimed, error, decision)
+    if error.error_class is ErrorClass.RATE_LIMITED:
+        with left_to_the_sweep(f"the pause of {claimed.spec['alias']}"):
+            pause(services.redis, claimed.spec["alias"], decision.wait_seconds or 1.0)
     if decision.end is not None:
         announce_if_resting(services, claimed.batch_id)
-        raise ImageEnded(f"{claimed.key}: {decision.end}: {error}") from error
+        raise ImageEnded(f"{claimed.batch_id} {claimed.key}: {decision.end}: {error}") from error
     if decision.gives_back:
-        raise Superseded(f"{claimed.key}: given back to the ledger for {decision.wait_seconds:.0f} s") from error
-    raise RetryLater(f"{claimed.key}: {error}", decision.wait_seconds or 1.0) from error
+        raise Superseded(
+            f"{claimed.batch_id} {claimed.key}: given back to the ledger for {decision.wait_seconds:.0f} s"
+        ) from error
+    raise RetryLater(f"{claimed.batch_id} {claimed.key}: {error}", decision.wait_seconds or 1.0) from error
 
 
 def _decide(services: Services, claimed: Claim, error: StepError, tries: int) -> Decision:

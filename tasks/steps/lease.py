@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import logging
+import os
 import threading
+from datetime import timedelta
 from typing import Any
 
 import redis
 from celery import bootsteps
-from sqlalchemy.exc import SQLAlchemyError
 
 from tasks.celery import app
 from tasks.core import routing
-from tasks.core.errors import ConfigurationError
+from tasks.core.errors import ConfigurationError, LedgerUnavailable
 from tasks.ledger.leases import beat, register_worker, stop_worker
 from tasks.limits.epoch import broker_epoch
 from tasks.services import Services, current_services
@@ -41,27 +44,28 @@ class Lease(bootsteps.StartStopStep):
         services.worker_id = register_worker(services.ledger, worker.hostname, queues)
         self._thread = threading.Thread(target=self._run, args=(services,), name="imagechord-lease", daemon=True)
         self._thread.start()
+        # Not in `stop`: that comes while the pool still finishes calls which have been paid. When these have ended,
+        # or been killed with the process, so has the lease.
+        atexit.register(self._end, services)
 
-    def stop(self, parent: Any) -> None:  # noqa: ARG002 the bootstep's signature
+    def _end(self, services: Services) -> None:
         """End the lease: whatever this worker still held may be taken at once."""
+        if services.pid != os.getpid() or self._thread is None:
+            return
         self._stopping.set()
-        services = current_services()
-        if self._thread is not None:
-            self._thread.join()
+        self._thread.join()
+        with contextlib.suppress(LedgerUnavailable):  # it will expire
             stop_worker(services.ledger, services.worker_id)
 
-    def terminate(self, parent: Any) -> None:
-        """As :meth:`stop`."""
-        self.stop(parent)
-
     def _run(self, services: Services) -> None:
+        expires = timedelta(seconds=services.settings.preferences.heartbeat_expires_seconds)
         sweep_every_ms = round(services.settings.preferences.sweep_every_seconds * 1000)
         while True:
             try:
-                beat(services.ledger, services.worker_id)
+                beat(services.ledger, services.worker_id, expires)
                 if services.redis.set(_SWEEP_KEY, services.worker_id, nx=True, px=sweep_every_ms):
                     app.signature(routing.SWEEP, immutable=True).apply_async()
-            except (SQLAlchemyError, redis.RedisError, OSError) as error:
+            except (LedgerUnavailable, redis.RedisError, OSError) as error:
                 logger.warning("lease: no heartbeat this time: %s", error)
             except Exception:
                 logger.exception("lease: unexpected error")

@@ -20,8 +20,8 @@ def send_once(services: Services, said: Said, message: dict[str, Any]) -> None:
     error = None
     try:
         services.notifier.send(message)
-    except StepError as failure:
-        error = str(failure)
+    except Exception as failure:  # noqa: BLE001 – whatever it is, the message has been claimed and is not sent again
+        error = str(failure) if isinstance(failure, StepError) else f"unexpected {type(failure).__name__}: {failure}"
         logger.warning("batch %s: Slack did not take the %s message: %s", said.batch_id, said.kind, failure)
     mark_sent(services.ledger, said, message, error)
 
@@ -30,12 +30,12 @@ def summarise_batch(services: Services, batch_id: str) -> None:
     """Send the summary of a resting batch, once per round; do nothing while something is active."""
     if not is_resting(services.ledger, batch_id):
         return
-    said = claim_message(services.ledger, batch_id, "end", services.worker_id)
-    if said is None:
-        return
     preferences = services.settings.preferences
     summary = summarise(services.ledger, batch_id, services.report_url(batch_id))
-    send_once(services, said, finished(summary, language=preferences.language, timezone=preferences.timezone))
+    message = finished(summary, language=preferences.language, timezone=preferences.timezone)
+    said = claim_message(services.ledger, batch_id, "end", services.worker_id)
+    if said is not None:
+        send_once(services, said, message)
 
 
 @app.task(name=routing.SLACK_SUMMARY)

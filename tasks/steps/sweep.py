@@ -15,44 +15,40 @@ from tasks.ledger.claiming import orphan
 from tasks.ledger.dispatching import redispatch
 from tasks.ledger.settling import settle_failure
 from tasks.limits.epoch import broker_epoch
+from tasks.limits.underway import under_way
 from tasks.services import Services, current_services
-from tasks.steps.ending import announce_if_resting
+from tasks.steps.ending import announce_if_resting, left_to_the_sweep
 
 logger = logging.getLogger(__name__)
 
+_MOST_AT_ONCE = 10_000
+_SETTLING = timedelta(minutes=5)
+"""How long after its deadline a call may still be settled, by a worker that lives."""
+
 
 def sweep_once(services: Services) -> None:
-    """One pass over everything that may be stuck."""
-    ledger = services.ledger
-    sweeping.forget_unsent_messages(ledger)
-    lost_before = _lost_before(services)
-    for image_id in leases.orphaned_claims(ledger):
-        _settle_orphan(services, image_id)
-    lost = sweeping.unclaimed_before(ledger, lost_before)
-    if lost:
-        logger.warning("sweep: sending %d images again", len(lost))
-        graph.publish(redispatch(ledger, lost))
-    for batch_id, model in sweeping.releasable(ledger):
-        graph.release(services, batch_id, model)
-    for batch_id in sweeping.resting_unsaid(ledger):
-        graph.summarise(batch_id)
+    """One pass over everything that may be stuck; what fails in one part does not keep the others from their work."""
+    for heal in (_bury_the_dead, _settle_orphans, _send_lost_again, _release_due, _summarise_resting):
+        with left_to_the_sweep(heal.__name__.strip("_")):
+            heal(services)
 
 
-def _lost_before(services: Services) -> datetime:
-    """A message sent before this moment, whose image nobody has claimed, must have been lost.
+def _bury_the_dead(services: Services) -> None:
+    leases.reap(services.ledger, _expires(services))
+    sweeping.forget_unsent_messages(services.ledger)
 
-    It was silent for too long, or the broker has come back empty since, or a worker that may have fetched it
-    has died.
-    """
-    preferences = services.settings.preferences
-    silence = datetime.now(UTC) - timedelta(seconds=preferences.unclaimed_after_seconds)
-    died = leases.reap(services.ledger, timedelta(seconds=preferences.heartbeat_expires_seconds))
-    fetched_until = died + timedelta(seconds=preferences.heartbeat_every_seconds) if died else silence
-    return max(silence, broker_epoch(services.redis), fetched_until)
+
+def _settle_orphans(services: Services) -> None:
+    """Claims that nobody will settle: their worker is dead, or the call's end was lost in it."""
+    longest = max(spec.deadline_seconds for spec in services.settings.catalogue.models.values())
+    overdue = datetime.now(UTC) - timedelta(seconds=longest) - _SETTLING
+    for image_id in leases.orphaned_claims(services.ledger, overdue):
+        with left_to_the_sweep(f"settling image {image_id}"):
+            _settle_orphan(services, image_id)
 
 
 def _settle_orphan(services: Services, image_id: int) -> None:
-    """A worker died inside a paid call: its outcome is unknown and counts as spent."""
+    """The outcome of the call is unknown and counts as spent."""
     claim = orphan(services.ledger, image_id)
     if claim is None:
         return
@@ -63,11 +59,47 @@ def _settle_orphan(services: Services, image_id: int) -> None:
         settle_failure(services.ledger, claim, error, decision)
     except Superseded:
         return
-    logger.warning("sweep: image %s: %s", claim.key, error)
+    logger.warning("sweep: image %s of %s: %s", claim.key, claim.batch_id, error)
     if decision.end is not None:
         announce_if_resting(services, claim.batch_id)
     else:
         graph.publish(redispatch(services.ledger, [image_id]))
+
+
+def _send_lost_again(services: Services) -> None:
+    """Send the images again of which nobody has a message any more.
+
+    What was in a dead worker's hands, or in a broker that has come back empty since, is lost. Beyond that a message
+    is lost when the broker does not know it: it may wait long for a slow model, for a pause or for its next try.
+    """
+    ledger = services.ledger
+    death = leases.last_death(ledger, _expires(services))
+    gone_before = max(filter(None, (death, broker_epoch(services.redis))))
+    silent_since = datetime.now(UTC) - timedelta(seconds=services.settings.preferences.unclaimed_after_seconds)
+    gone = sweeping.unclaimed_before(ledger, gone_before, _MOST_AT_ONCE)
+    silent = sweeping.unclaimed_before(ledger, silent_since, _MOST_AT_ONCE)
+    if not gone and not silent:
+        return
+    known = under_way(services.redis, [queue.name for queue in app.conf.task_queues])
+    lost = {image_id for image_id in gone if image_id not in known.waiting}
+    lost |= {image_id for image_id in silent if image_id not in known.waiting | known.in_hand}
+    if lost:
+        logger.warning("sweep: sending %d images again", len(lost))
+        graph.publish(redispatch(ledger, sorted(lost), max(gone_before, silent_since)))
+
+
+def _release_due(services: Services) -> None:
+    for batch_id, model in sweeping.releasable(services.ledger):
+        graph.release(services, batch_id, model)
+
+
+def _summarise_resting(services: Services) -> None:
+    for batch_id in sweeping.resting_unsaid(services.ledger):
+        graph.summarise(batch_id)
+
+
+def _expires(services: Services) -> timedelta:
+    return timedelta(seconds=services.settings.preferences.heartbeat_expires_seconds)
 
 
 @app.task(name=routing.SWEEP)

@@ -71,6 +71,7 @@ def upgrade() -> None:
         sa.Column("queues", sa.JSON(), nullable=False),
         sa.Column("started_at", UtcDateTime(timezone=True), nullable=False),
         sa.Column("heartbeat_at", UtcDateTime(timezone=True), nullable=False),
+        sa.Column("steady_since", UtcDateTime(timezone=True), nullable=False),
         sa.Column("stopped_at", UtcDateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_imagechord_worker")),
     )
@@ -122,7 +123,10 @@ def upgrade() -> None:
         unique=False,
     )
     op.create_index(
-        op.f("ix_imagechord_image_worker_id_state"), "imagechord_image", ["worker_id", "state"], unique=False
+        op.f("ix_imagechord_image_state_batch_id_model"),
+        "imagechord_image",
+        ["state", "batch_id", "model"],
+        unique=False,
     )
     op.create_table(
         "imagechord_skipped_row",

@@ -1,0 +1,49 @@
+"""What the sweep finds: work that no message and no living worker will move on."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from tasks.core.states import State
+from tasks.ledger.dispatching import give_back
+from tasks.ledger.sweeping import releasable, unclaimed_before
+from tests.contract.ledger.scene import AGES_AGO, MODEL, OTHER_MODEL, Scene, planned
+
+LONG_AGO = AGES_AGO + timedelta(days=1)
+
+
+def test_what_was_sent_long_ago_and_never_taken_is_lost(scene: Scene) -> None:
+    """Queued, generated and uploaded images wait for a message; the others do not."""
+    tickets = scene.tickets(len(State))
+    for ticket, state in zip(tickets, State, strict=True):
+        scene.set_image(ticket.image_id, state=state, moved_at=AGES_AGO)
+    lost = {State(scene.image(id_).state) for id_ in unclaimed_before(scene.ledger, LONG_AGO)}
+    assert lost == {State.QUEUED, State.GENERATED, State.UPLOADED}
+
+
+def test_what_was_sent_lately_is_not_lost(scene: Scene) -> None:
+    """A message has its time to arrive."""
+    old, _new = scene.tickets(2)
+    scene.age([old.image_id])
+    assert unclaimed_before(scene.ledger, LONG_AGO) == [old.image_id]
+
+
+def test_the_sweep_looks_at_so_many_at_once(scene: Scene) -> None:
+    """After a disaster it works in portions, oldest first."""
+    ids = [ticket.image_id for ticket in scene.tickets(5)]
+    scene.age(ids)
+    assert unclaimed_before(scene.ledger, LONG_AGO, limit=3) == ids[:3]
+
+
+def test_what_can_be_released(scene: Scene) -> None:
+    """Every batch and model with planned images that are due, of batches that have started."""
+    first = scene.submit([planned(0), planned(1, model=OTHER_MODEL)])
+    second = scene.submit([planned(2)])
+    waiting, cancelled, empty = scene.submit(1), scene.submit(1), scene.submit(1)
+    scene.set_batch(cancelled, phase="cancelled")
+    scene.release(empty)
+    (dispatch,) = scene.release(waiting)
+    give_back(scene.ledger, dispatch.ticket, not_before=datetime.now(UTC) + timedelta(hours=1))
+    assert sorted(releasable(scene.ledger)) == [(first, MODEL), (first, OTHER_MODEL), (second, MODEL)]
+    scene.set_image(dispatch.ticket.image_id, not_before=datetime.now(UTC) - timedelta(seconds=1))
+    assert (waiting, MODEL) in releasable(scene.ledger)

@@ -1,0 +1,105 @@
+"""A private PostgreSQL cluster on a unix socket, from Debian's binaries; it cannot outlive the tests."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+
+from tests.stand_ins.supervisor import supervised
+from tests.waiting import wait_until
+
+_UNPRIVILEGED = "postgres"
+_SETTINGS = {
+    "listen_addresses": "",
+    # Nothing here has to survive a power cut.
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+}
+
+
+class PostgresUnavailable(Exception):
+    """There is no PostgreSQL server to start here."""
+
+
+@dataclass(frozen=True)
+class PostgresServer:
+    """A running cluster; the socket is in ``folder``."""
+
+    folder: Path
+
+    def url(self, database: str) -> str:
+        """The SQLAlchemy URL of one of its databases."""
+        return f"postgresql://{_UNPRIVILEGED}@/{database}?host={self.folder}"
+
+    def create_database(self) -> str:
+        """A new empty database; returns its URL."""
+        name = f"ledger_{uuid.uuid4().hex[:12]}"
+        with self.connect() as connection:
+            connection.execute(f"CREATE DATABASE {name}")
+        return self.url(name)
+
+    def connect(self, database: str = "postgres") -> psycopg.Connection:
+        """A connection of its own, in autocommit."""
+        return psycopg.connect(host=str(self.folder), user=_UNPRIVILEGED, dbname=database, autocommit=True)
+
+    def answers(self) -> bool:
+        """Whether it takes connections."""
+        try:
+            self.connect().close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+
+def _binary(name: str) -> str:
+    versions = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda path: int(path.parts[4]))
+    found = str(versions[-1]) if versions else shutil.which(name)
+    if not found:
+        raise PostgresUnavailable(f"no {name} in /usr/lib/postgresql/*/bin or PATH: install Debian's postgresql")
+    return found
+
+
+def _unprivileged(folder: Path) -> list[str]:
+    """How to run as somebody who is not root, which PostgreSQL refuses; ``folder`` becomes theirs."""
+    if os.geteuid() != 0:
+        return []
+    try:
+        shutil.chown(folder, _UNPRIVILEGED, _UNPRIVILEGED)
+    except LookupError as error:
+        raise PostgresUnavailable("PostgreSQL refuses root, and there is no user 'postgres' to run it as") from error
+    return ["setpriv", f"--reuid={_UNPRIVILEGED}", f"--regid={_UNPRIVILEGED}", "--clear-groups"]
+
+
+@contextmanager
+def postgres() -> Iterator[PostgresServer]:
+    """Start a cluster. Raises PostgresUnavailable when the machine has no server programs."""
+    initdb, server = _binary("initdb"), _binary("postgres")
+    # Short: the path of a socket may have 107 characters at most.
+    folder = Path(tempfile.mkdtemp(prefix="pg-"))
+    try:
+        as_somebody = _unprivileged(folder)
+        data = str(folder / "data")
+        subprocess.run(
+            [*as_somebody, initdb, "-D", data, "-U", _UNPRIVILEGED, "-A", "trust", "-E", "UTF8", "--no-sync"],
+            check=True,
+            capture_output=True,
+            cwd=folder,
+        )
+        options = [f"-c{name}={value}" for name, value in _SETTINGS.items()]
+        argv = [*as_somebody, server, "-D", data, "-k", str(folder), *options]
+        with supervised({"postgres": argv}, folder):
+            cluster = PostgresServer(folder)
+            wait_until(cluster.answers, what="PostgreSQL's first answer")
+            yield cluster
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
