@@ -49,7 +49,9 @@ def export(
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Default: standard output.")
     ] = None,
 ) -> None:
-    """Write a batch's manifest, one line for each picture and each skipped row.
+    """Write a batch's manifest, or its failed rows for another run.
+
+    The manifest has one line for each picture and each skipped row.
 
     With --failed, the rows that failed, were refused or were skipped, as they came and with the reason behind them:
     mend them and run the file again. Rows that still wait are not in it, for they may have been paid.

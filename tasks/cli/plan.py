@@ -30,14 +30,14 @@ def plan(
     prompts: Annotated[bool, typer.Option("--prompts", help="Print every prompt, not only the first three.")] = False,
     json: options.Json = False,
 ) -> None:
-    """Say what [bold]run[/bold] would do, cost and refuse.
+    """Say what run would do, cost and refuse; touch nothing.
 
     Reads every row as [bold]run[/bold] would: every problem is listed with its line, and with what mends it. Shows
     how many pictures each model and template makes, the size asked for and the size the model draws, what it
     costs (low: every picture at the first try; expected: with usual retries; high: each at its last try), how long
     the models' limits make it last, and what is paid for already.
 
-    Touches nothing and spends nothing. Exit code 2 when a row is bad, unless --skip-bad-rows is given.
+    Makes no file and spends nothing. Exit code 2 when a row is bad, unless --skip-bad-rows is given.
     """
     images: list[dict[str, Any]] = []
     show = _print_prompt if prompts and not json else (lambda image: images.append(data.of_planned(image)))

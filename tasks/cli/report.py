@@ -10,7 +10,9 @@ from tasks.services import current_services
 
 
 def report(batch: options.Batch = None, json: options.Json = False) -> None:
-    """Write a batch's contact sheet: every picture with prompt, model, cost, state and links, failures first.
+    """Write a batch's contact sheet as HTML.
+
+    Every picture with prompt, model, cost, state and links, failures first.
 
     One self-contained page for a thousand pictures, under IMAGECHORD_OUTPUT/reports/BATCH; prints its path. May be
     written while the batch is under way, and again at any time.

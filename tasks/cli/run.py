@@ -19,8 +19,7 @@ from tasks.core.health import Health
 from tasks.core.money import format_usd
 from tasks.core.plan_summary import PlanSummary
 from tasks.core.states import ACTIVE
-from tasks.devstack.valkey import EmbeddedValkey
-from tasks.devstack.worker import EmbeddedWorker
+from tasks.devstack.stack import EmbeddedStack
 from tasks.ledger import reading, submitting
 from tasks.services import Services, current_services
 from tasks.submission import Request, Submitted
@@ -52,16 +51,16 @@ def _run(services: Services, batch_id: str, *, json: bool) -> int:
     """Start the batch, watch it, say goodbye; returns the exit code."""
     embedded = services.settings.redis_url is None
     try:
-        with _stack(services) as worker:
+        with _stack(services) as stack:
             # While the worker boots: Celery is half of what there is to import.
             from tasks.batches import start
             from tasks.cli.finishing import say_goodbye
             from tasks.cli.watch import follow
 
             start(batch_id)
-            follow(services, batch_id, worker)
-            if worker is not None:
-                worker.ask_to_stop()
+            follow(services, batch_id, stack)
+            if stack is not None:
+                stack.ask_to_stop()
             return say_goodbye(services, batch_id, json=json)
     except KeyboardInterrupt:
         _say_interrupted(batch_id, embedded=embedded)
@@ -145,17 +144,16 @@ def _say_interrupted(batch_id: str, *, embedded: bool) -> None:
 
 
 @contextmanager
-def _stack(services: Services) -> Iterator[EmbeddedWorker | None]:
+def _stack(services: Services) -> Iterator[EmbeddedStack | None]:
     """The user's broker and workers where REDIS_URL is set, else a Valkey and a worker for the time of the run."""
     settings = services.settings
     if settings.redis_url is not None:
         yield None
         return
-    with EmbeddedValkey() as valkey:
-        os.environ["IMAGECHORD_REDIS_URL"] = valkey.url
-        with EmbeddedWorker(settings.home / "worker.log", {"IMAGECHORD_REDIS_URL": valkey.url}) as worker:
-            try:
-                yield worker
-            except KeyboardInterrupt:
-                errors.print("\nStopping when the calls in flight have ended; Ctrl-C again stops at once.")
-                raise
+    with EmbeddedStack(settings.home / "worker.log") as stack:
+        os.environ["IMAGECHORD_REDIS_URL"] = stack.url
+        try:
+            yield stack
+        except KeyboardInterrupt:
+            errors.print("\nStopping when the calls in flight have ended; Ctrl-C again stops at once.")
+            raise

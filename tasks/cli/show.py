@@ -27,7 +27,9 @@ def show(
     ] = None,
     json: options.Json = False,
 ) -> None:
-    """Tell one picture's history: state, every paid call with its outcome and cost, prompt, URL, CMS receipt.
+    """Tell one picture's history: calls, cost, prompt, URL.
+
+    Its state, every paid call with its outcome and cost, the prompt, the public URL and the CMS's receipt.
 
     A row with variants has several pictures; all are shown. Looks in the latest batch unless --batch names another.
     """

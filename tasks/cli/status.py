@@ -24,7 +24,9 @@ def status(
     every: Annotated[bool, typer.Option("--all", help="List the batches of this ledger, the latest first.")] = False,
     json: options.Json = False,
 ) -> None:
-    """Say how a batch stands: pictures by state, cost, and what failed or waits, for which reason.
+    """Say how a batch stands, or list the batches.
+
+    Pictures by state, cost, and what failed or waits, for which reason.
 
     Asks the ledger only, so it needs neither broker nor worker.
     """

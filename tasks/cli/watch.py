@@ -15,7 +15,7 @@ from tasks.cli import options
 from tasks.cli.console import errors, note
 from tasks.cli.finishing import open_ledger, say_going_on, say_goodbye
 from tasks.core.states import ENDED, WAITING, State
-from tasks.devstack.worker import EmbeddedWorker
+from tasks.devstack.stack import EmbeddedStack
 from tasks.ledger import reading, summing
 from tasks.services import Services, current_services
 
@@ -44,7 +44,7 @@ def watch(batch: options.Batch = None, json: options.Json = False) -> None:
     raise typer.Exit(say_goodbye(services, batch_id, json=json))
 
 
-def follow(services: Services, batch_id: str, worker: EmbeddedWorker | None = None) -> None:
+def follow(services: Services, batch_id: str, stack: EmbeddedStack | None = None) -> None:
     """Show progress until the batch rests and its summary was sent (or Slack had its three seconds)."""
     total = reading.find_batch(services.ledger, batch_id).total
     with _progress(total) as progress:
@@ -54,7 +54,7 @@ def follow(services: Services, batch_id: str, worker: EmbeddedWorker | None = No
             if summing.is_resting(services.ledger, batch_id):
                 break
             if time.monotonic() > next_check:
-                _warn_without_worker(services, batch_id, worker)
+                _warn_without_worker(services, batch_id, stack)
                 next_check = time.monotonic() + _WORKER_CHECK_SECONDS
             time.sleep(_POLL_SECONDS)
     _await_summary(services, batch_id)
@@ -112,11 +112,11 @@ def _await_summary(services: Services, batch_id: str) -> None:
         time.sleep(_POLL_SECONDS)
 
 
-def _warn_without_worker(services: Services, batch_id: str, worker: EmbeddedWorker | None) -> None:
+def _warn_without_worker(services: Services, batch_id: str, stack: EmbeddedStack | None) -> None:
     """Never hang silently: name the queues nobody serves, and the command that mends it."""
-    if worker is not None and worker.exited:
-        errors.print(f"[red]error:[/red] the worker has stopped; the end of its log {worker.log}:")
-        errors.print(worker.last_words(), markup=False)
+    if stack is not None and stack.exited:
+        errors.print(f"[red]error:[/red] the worker has stopped; the end of its log {stack.log}:")
+        errors.print(stack.last_words(), markup=False)
         raise typer.Exit(1)
     idle = health.unserved_queues(services, reading.batch_models(services.ledger, batch_id))
     if idle:

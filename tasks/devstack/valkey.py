@@ -2,83 +2,102 @@
 
 from __future__ import annotations
 
-import ctypes
+import contextlib
 import os
 import shutil
-import signal
 import subprocess
-import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from tasks.core.errors import ConfigurationError
+from tasks.devstack.death import die_with_parent
 
 _START_SECONDS = 10.0
-_PR_SET_PDEATHSIG = 1
 
 
-class EmbeddedValkey:
-    """A Valkey that lives as long as its owner. It keeps nothing: the ledger is what survives.
+class ValkeyFolder:
+    """The private folder of one Valkey: its socket and its log.
 
-    ``url`` is redis-py's. The socket is in a short temporary folder: its path may have 104 characters at most.
+    ``url`` is redis-py's. The folder is a short temporary one: a socket's path may have 104 characters at most.
     """
 
     def __init__(self) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="imagechord-"))
-        self._socket = self._folder / "valkey.sock"
-        self._process: subprocess.Popen[bytes] | None = None
-        self.url = f"unix://{self._socket}?db=0"
+        self._path = Path(tempfile.mkdtemp(prefix="imagechord-"))
+        self.socket = self._path / "valkey.sock"
+        self.log = self._path / "log"
+        self.url = f"unix://{self.socket}?db=0"
 
-    def __enter__(self) -> Self:
-        arguments = [_binary(), "--port", "0", "--unixsocket", str(self._socket), "--unixsocketperm", "700"]
-        arguments += [
-            "--dir",
-            str(self._folder),
-            "--save",
-            "",
-            "--appendonly",
-            "no",
-            "--maxmemory-policy",
-            "noeviction",
-        ]
-        with (self._folder / "log").open("wb") as log:
-            # A session of its own: Ctrl-C stops the command, which then stops the worker, and this last.
-            self._process = subprocess.Popen(
-                arguments,
-                stdout=log,
-                stderr=log,
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,
-                preexec_fn=die_with_parent,  # noqa: PLW1509 – one prctl call, no locks
-            )
-        try:
-            self._wait()
-        except BaseException:
-            self._stop()
-            raise
-        return self
+    def command(self) -> list[str]:
+        """The command line: no port, nothing kept on disk, no key thrown away. Raises ConfigurationError."""
+        arguments = [_binary(), "--port", "0", "--unixsocket", str(self.socket), "--unixsocketperm", "700"]
+        arguments += ["--dir", str(self._path), "--save", "", "--appendonly", "no"]
+        return [*arguments, "--maxmemory-policy", "noeviction"]
 
-    def _wait(self) -> None:
+    def wait(self, process: subprocess.Popen[bytes]) -> None:
+        """Until it answers. Raises ConfigurationError with its log when the process ends first, or time does."""
         deadline = time.monotonic() + _START_SECONDS
-        client = redis.Redis(unix_socket_path=str(self._socket))
+        client = self._client()
         while True:
             try:
                 client.ping()
             except redis.ConnectionError as error:
-                if (self._process and self._process.poll() is not None) or time.monotonic() > deadline:
-                    log = (self._folder / "log").read_text("utf-8", "replace")
+                if process.poll() is not None or time.monotonic() > deadline:
+                    said = self.log.read_text("utf-8", "replace")
                     raise ConfigurationError(
-                        f"the embedded Valkey did not start; set REDIS_URL instead.\n{log}"
+                        f"the embedded Valkey did not start; set REDIS_URL instead.\n{said}"
                     ) from error
                 time.sleep(0.005)
             else:
                 client.close()
                 return
+
+    def shut_down(self) -> None:
+        """Tell it to end, where it has not been told by its parent's death."""
+        with contextlib.suppress(redis.RedisError), self._client() as client:
+            client.shutdown(nosave=True)
+
+    def _client(self) -> redis.Redis:
+        # Without redis-py's own patience of several seconds: a server that is not there is an answer.
+        return redis.Redis(unix_socket_path=str(self.socket), retry=Retry(NoBackoff(), 0), socket_timeout=5)
+
+    def remove(self) -> None:
+        """Take the folder away."""
+        shutil.rmtree(self._path, ignore_errors=True)
+
+
+class EmbeddedValkey:
+    """A Valkey that lives as long as its owner. It keeps nothing: the ledger is what survives."""
+
+    def __init__(self) -> None:
+        self._folder = ValkeyFolder()
+        self._process: subprocess.Popen[bytes] | None = None
+        self.url = self._folder.url
+
+    def __enter__(self) -> Self:
+        with self._folder.log.open("wb") as log:
+            # A session of its own: Ctrl-C stops the owner, which then stops what it has started, and this last.
+            self._process = subprocess.Popen(
+                self._folder.command(),
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+                preexec_fn=partial(die_with_parent, os.getpid()),  # noqa: PLW1509 – one prctl call, no locks
+            )
+        try:
+            self._folder.wait(self._process)
+        except BaseException:
+            self._stop()
+            raise
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -89,7 +108,7 @@ class EmbeddedValkey:
         if self._process is not None:
             self._process.terminate()
             self._process.wait(_START_SECONDS)
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder.remove()
 
 
 def _binary() -> str:
@@ -100,11 +119,3 @@ def _binary() -> str:
             "no broker: set IMAGECHORD_REDIS_URL to a Redis or Valkey of yours (none is embedded on this platform)"
         ) from error
     return str(get_binary_path())
-
-
-def die_with_parent() -> None:
-    """In the child, before exec: on Linux, get SIGTERM when the parent dies, even by SIGKILL."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() == 1:
-            os._exit(1)

@@ -19,10 +19,14 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
     yield from _shop(tmp_path)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def rehearsed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    """A shop in which one batch of four rows has been run with ``preview``, one of them bad and skipped."""
+    """A shop in which one batch of four rows has been run with ``preview``, one of them bad and skipped.
+
+    As in many projects, its folder has a module called ``tasks``: that of ours is run all the same.
+    """
     for shop in _shop(tmp_path_factory.mktemp("rehearsed")):
+        shop.write("tasks.py", "raise RuntimeError('the tasks of the shop')")
         rows = "sku,name,color\nA-1,머그컵,흰색\nA-2,=Lamp,black\n../x,Chair,red\nA-4,Desk,oak\n"
         shop.write("products.csv", rows)
         ran = shop.call("run", "products.csv", "-t", "product", "-m", "preview", "--skip-bad-rows", "--name", "autumn")
@@ -38,5 +42,3 @@ def _shop(folder: Path) -> Iterator[Shop]:
         wait_until(lambda: not shop.running(), 15, "the end of every process")
     finally:
         shutil.rmtree(temporary)
-
-
