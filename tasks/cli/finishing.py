@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from rich.markup import escape
 
 from tasks.cli import data
@@ -12,8 +10,9 @@ from tasks.core.errors import InputError
 from tasks.core.summary import BatchSummary
 from tasks.delivery.slack_messages import finished
 from tasks.delivery.slack_text import as_text
-from tasks.ledger import reading, summing
+from tasks.ledger import summing
 from tasks.ledger.engine import Ledger
+from tasks.reporting import write_report
 from tasks.services import Services
 
 PUBLISHED, WITH_FAILURES, WAITING = 0, 1, 3
@@ -27,24 +26,6 @@ def open_ledger(services: Services) -> Ledger:
             "was started, set IMAGECHORD_HOME, or start a first batch: imagechord run"
         )
     return services.ledger
-
-
-def write_report(services: Services, batch_id: str) -> Path:
-    """Write the contact sheet under IMAGECHORD_OUTPUT and return its first page."""
-    from tasks.report.contact_sheet import write_contact_sheet  # Jinja: watching a batch need not wait for it
-
-    preferences = services.settings.preferences
-    ledger = services.ledger
-    path = services.settings.output / "reports" / batch_id / "index.html"
-    write_contact_sheet(
-        path,
-        summing.summarise(ledger, batch_id, services.report_url(batch_id)),
-        reading.images(ledger, batch_id, thumbnails=True),
-        reading.skipped_rows(ledger, batch_id),
-        language=preferences.language,
-        timezone=preferences.timezone,
-    )
-    return path
 
 
 def exit_code(summary: BatchSummary) -> int:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from tasks.cli import options
 from tasks.cli.console import output, print_json, print_next
-from tasks.cli.finishing import open_ledger, write_report
+from tasks.cli.finishing import open_ledger
 from tasks.ledger import reading
+from tasks.reporting import write_report
 from tasks.services import current_services
 
 

@@ -10,6 +10,7 @@ from tasks.core import routing
 from tasks.core.errors import StepError
 from tasks.delivery.slack_messages import finished
 from tasks.ledger.summing import Said, claim_message, is_resting, mark_sent, summarise
+from tasks.reporting import write_report
 from tasks.services import Services, current_services
 
 logger = logging.getLogger(__name__)
@@ -36,6 +37,17 @@ def summarise_batch(services: Services, batch_id: str) -> None:
     said = claim_message(services.ledger, batch_id, "end", services.worker_id)
     if said is not None:
         send_once(services, said, message)
+        _write_linked_report(services, batch_id)
+
+
+def _write_linked_report(services: Services, batch_id: str) -> None:
+    """The message links to the report: have it there. After sending, because a large one takes seconds."""
+    if services.report_url(batch_id) is None:
+        return
+    try:
+        write_report(services, batch_id)
+    except Exception:
+        logger.exception("batch %s: the report could not be written; imagechord report writes it again", batch_id)
 
 
 @app.task(name=routing.SLACK_SUMMARY)
