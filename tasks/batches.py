@@ -28,8 +28,8 @@ _POLL_SECONDS = 0.2
 
 def plan(source: Source, *, template: str, **options: Any) -> tuple[PlanSummary, list[RowProblem]]:
     """Validate every row and price the batch; writes and spends nothing. Options as for :func:`submit`."""
-    summary, problems, _notes = submission.plan(current_services(), Request(source, template, **options))
-    return summary, problems
+    planned = submission.plan(current_services(), Request(source, template, **options))
+    return planned.summary, planned.problems
 
 
 def submit(source: Source, *, template: str, **options: Any) -> str:

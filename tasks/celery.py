@@ -11,6 +11,8 @@ from celery import Celery
 app = Celery(
     "imagechord",
     set_as_current=False,
+    # Celery's Django fixup would make this the default app of a host that has not made its own yet.
+    fixups=[],
     config_source="tasks.celeryconfig",
     task_cls="tasks.steps.base:Step",
     include=[
@@ -22,4 +24,4 @@ app = Celery(
         "tasks.steps.sweep",
     ],
 )
-app.steps["worker"].add("tasks.steps.lease:Lease")
+app.steps["worker"].update({"tasks.steps.lease:Lease", "tasks.steps.log:QuietLog"})

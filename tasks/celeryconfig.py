@@ -78,4 +78,5 @@ worker_redirect_stdouts = False
 timezone = _settings.preferences.timezone
 enable_utc = True
 beat_schedule = {"sweep": {"task": routing.SWEEP, "schedule": _settings.preferences.sweep_every_seconds}}
-beat_schedule_filename = str(_settings.home / "celerybeat-schedule")
+# In memory: an entry that is due every few seconds needs no memory of its last run, nor a file for it to be kept in.
+beat_scheduler = "celery.beat:Scheduler"

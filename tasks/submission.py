@@ -8,13 +8,13 @@ import secrets
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 from tasks.core.errors import InputError
 from tasks.core.money import usd_micros
-from tasks.core.plan import PlanOptions, RowProblem
+from tasks.core.plan import PlannedImage, PlanOptions, RowProblem
 from tasks.core.plan_summary import PlanSummary
 from tasks.core.planning import Planner, RowPlan
 from tasks.ledger import submitting
@@ -82,6 +82,21 @@ class Submitted:
     existing: bool = False
 
 
+@dataclass(frozen=True)
+class Planned:
+    """What a dry run found. ``field_columns`` is field → column, ``None`` for a default; the key stands as ``sku``.
+
+    ``encoding`` and ``delimiter`` are empty for sources that have none.
+    """
+
+    summary: PlanSummary
+    problems: list[RowProblem]
+    notes: tuple[str, ...]
+    encoding: str
+    delimiter: str
+    field_columns: Mapping[str, str | None]
+
+
 class _Stream:
     """One pass over the source, planned, a thousand rows at a time; the summary grows with it."""
 
@@ -110,12 +125,24 @@ class _Stream:
             yield chunk
 
 
-def plan(services: Services, request: Request) -> tuple[PlanSummary, list[RowProblem], tuple[str, ...]]:
-    """Validate every row and price the batch: what would be bought, every problem, the notes. Writes nothing."""
+def plan(services: Services, request: Request, each: Callable[[PlannedImage], object] | None = None) -> Planned:
+    """Validate every row and price the batch: what would be bought, every problem, the notes. Writes nothing.
+
+    ``each`` sees every image as it is planned.
+    """
     stream = _Stream(services, request)
-    for _chunk in stream:
-        pass
-    return stream.summary, stream.problems, stream.notes
+    for chunk in stream:
+        if each is not None:
+            for image in (image for row in chunk for image in row.images):
+                each(image)
+    return Planned(
+        summary=stream.summary,
+        problems=stream.problems,
+        notes=stream.notes,
+        encoding=stream.rows.encoding,
+        delimiter=stream.rows.delimiter,
+        field_columns=stream.planner.field_columns,
+    )
 
 
 def submit(services: Services, request: Request, approve: Callable[[PlanSummary], None] | None = None) -> Submitted:
@@ -124,18 +151,33 @@ def submit(services: Services, request: Request, approve: Callable[[PlanSummary]
     Raises InputError with every problem when a row is bad and bad rows are not to be skipped, or no row is left.
     ``approve`` sees the plan before the batch starts; what it raises takes the batch back.
     """
-    ledger = services.ledger
-    if request.idempotency_key:
-        existing = submitting.find_by_idempotency_key(ledger, request.idempotency_key)
+    if request.idempotency_key and services.ledger_exists():
+        existing = submitting.find_by_idempotency_key(services.ledger, request.idempotency_key)
         if existing:
             return Submitted(existing, total=0, skipped=0, notes=(), existing=True)
     stream = _Stream(services, request)
-    batch_id = _new_id()
+    chunks = iter(stream)
+    first = next(chunks, [])
+    if stream.problems and not request.skip_bad_rows:  # a ledger is not made for rows that will not be kept
+        for _chunk in chunks:
+            pass
+        _refuse_bad_rows(stream, skip=False)
+    return _submit(services, request, stream, chain([first], chunks), approve)
+
+
+def _submit(
+    services: Services,
+    request: Request,
+    stream: _Stream,
+    chunks: Iterable[list[RowPlan]],
+    approve: Callable[[PlanSummary], None] | None,
+) -> Submitted:
+    ledger, batch_id = services.ledger, _new_id()
     holder = submitting.create_batch(ledger, _new_batch(services, request, batch_id, stream.rows))
     if holder != batch_id:
         return Submitted(holder, total=0, skipped=0, notes=(), existing=True)
     try:
-        for chunk in stream:
+        for chunk in chunks:
             _keep(services, batch_id, chunk, writing=request.skip_bad_rows or not stream.problems)
         _refuse_bad_rows(stream, skip=request.skip_bad_rows)
         _refuse_preview_delivery(services, request, stream.summary)

@@ -1,3 +1,3 @@
-"""What every tier shares: sockets closed to all but loopback, and missing services that fail in CI."""
+"""What every tier shares. Sockets are closed to all but loopback (``--allow-hosts`` in ``pyproject.toml``)."""
 
 from __future__ import annotations

@@ -41,7 +41,11 @@ def _fetch(program: Path) -> None:
     with tempfile.TemporaryDirectory(dir=_TOOLS) as folder:
         package = f"@anycap/cli-linux-x64@{VERSION}"
         subprocess.run(
-            [npm, "pack", package, "--pack-destination", folder, "--silent"], check=True, timeout=100, cwd=folder
+            [npm, "pack", package, "--pack-destination", folder, "--silent"],
+            check=True,
+            timeout=100,
+            cwd=folder,
+            stdout=subprocess.DEVNULL,
         )
         with tarfile.open(next(Path(folder).glob("*.tgz"))) as archive:
             archive.extract("package/bin/anycap", folder, filter="data")

@@ -6,19 +6,33 @@ from pathlib import Path
 
 from rich.markup import escape
 
-from tasks.cli.console import output
+from tasks.cli import data
+from tasks.cli.console import errors, note, output, print_json, print_next
+from tasks.core.errors import InputError
 from tasks.core.summary import BatchSummary
 from tasks.delivery.slack_messages import finished
 from tasks.delivery.slack_text import as_text
 from tasks.ledger import reading, summing
-from tasks.report.contact_sheet import write_contact_sheet
+from tasks.ledger.engine import Ledger
 from tasks.services import Services
 
 PUBLISHED, WITH_FAILURES, WAITING = 0, 1, 3
 
 
+def open_ledger(services: Services) -> Ledger:
+    """The ledger, for commands that only read it: none is made. Raises InputError where there is none yet."""
+    if not services.ledger_exists():
+        raise InputError(
+            f"there is no ledger yet in {services.settings.home}; run imagechord in the folder where the batch "
+            "was started, set IMAGECHORD_HOME, or start a first batch: imagechord run"
+        )
+    return services.ledger
+
+
 def write_report(services: Services, batch_id: str) -> Path:
     """Write the contact sheet under IMAGECHORD_OUTPUT and return its first page."""
+    from tasks.report.contact_sheet import write_contact_sheet  # Jinja: watching a batch need not wait for it
+
     preferences = services.settings.preferences
     ledger = services.ledger
     path = services.settings.output / "reports" / batch_id / "index.html"
@@ -40,25 +54,37 @@ def exit_code(summary: BatchSummary) -> int:
     return WITH_FAILURES if summary.failed else PUBLISHED
 
 
-def say_goodbye(services: Services, batch_id: str) -> int:
+def say_goodbye(services: Services, batch_id: str, *, json: bool = False) -> int:
     """Print the Slack summary, the report's path and the next sensible command; returns the exit code."""
-    preferences = services.settings.preferences
     summary = summing.summarise(services.ledger, batch_id, services.report_url(batch_id))
-    message = finished(summary, language=preferences.language, timezone=preferences.timezone)
+    report = write_report(services, batch_id)
     said = summing.sent_message(services.ledger, batch_id)
-    output.print()
-    output.print(escape(as_text(message)))
     if said is not None and said["error"]:
-        output.print(f"[yellow]Slack did not take the summary:[/yellow] {escape(said['error'])}")
-    output.print()
-    output.print(f"Report: {escape(str(write_report(services, batch_id)))}")
-    output.print(f"Next:   {_next_command(summary)}")
+        note(f"Slack did not take the summary: {said['error']}")
+    if json:
+        print_json(data.of_summary(summary) | {"report": str(report), "exit_code": exit_code(summary)})
+        return exit_code(summary)
+    preferences = services.settings.preferences
+    message = finished(summary, language=preferences.language, timezone=preferences.timezone)
+    output.print(f"\n{escape(as_text(message))}\n")
+    output.print(f"[bold]Report:[/bold] {escape(str(report))}")
+    print_next(*next_command(summary))
     return exit_code(summary)
 
 
-def _next_command(summary: BatchSummary) -> str:
+def next_command(summary: BatchSummary) -> tuple[str, str]:
+    """What a person would do next about a batch, and why."""
+    batch_id = summary.batch_id
+    if summary.active:
+        return f"imagechord watch {batch_id}", "it is under way"
     if summary.waiting:
-        return f"imagechord status {summary.batch_id}   (says what waits, and for whom)"
+        return f"imagechord status {batch_id}", "says what waits, and for whom"
     if summary.failed or summary.skipped_rows:
-        return f"imagechord export {summary.batch_id} --failed --output failed.csv   (mend it, run it again)"
-    return f"imagechord export {summary.batch_id} --output manifest.csv"
+        return f"imagechord export {batch_id} --failed --output failed.csv", "mend it, run it again"
+    return f"imagechord export {batch_id} --output manifest.csv", "every picture with its URL"
+
+
+def say_going_on(batch_id: str) -> None:
+    """Watching was stopped, the batch was not."""
+    errors.print(f"\nNo longer watching; {batch_id} goes on.", markup=False)
+    print_next(f"imagechord watch {batch_id}")

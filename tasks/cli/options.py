@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -9,40 +10,96 @@ import typer
 
 from tasks.core.errors import InputError
 
+_ROWS, _PICTURES, _BATCH = "Rows", "Pictures", "Batch"
+
 Source = Annotated[
-    Path | None, typer.Argument(metavar="CSV", help="CSV, TSV, JSONL or xlsx file with one row per product.")
+    Path | None,
+    typer.Argument(
+        metavar="[CSV]",
+        help="CSV, TSV, JSONL or xlsx file, one row for each product; default: the sample catalogue, offline and free.",
+    ),
 ]
-Template = Annotated[str | None, typer.Option("--template", "-t", help="Prompt template; see 'imagechord templates'.")]
-Model = Annotated[str | None, typer.Option("--model", "-m", help="Model of the catalogue; see 'imagechord models'.")]
-Use = Annotated[str | None, typer.Option("--use", help="Pick the model by use: hero, bulk, edit or prototype.")]
+Template = Annotated[
+    str | None,
+    typer.Option("--template", "-t", help="Prompt template; see 'imagechord templates'.", rich_help_panel=_PICTURES),
+]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        "-m",
+        help="Model; see 'imagechord models'. A column 'model' decides for its row. 'preview' draws offline, free.",
+        rich_help_panel=_PICTURES,
+    ),
+]
+Use = Annotated[
+    str | None,
+    typer.Option(
+        "--use", metavar="USE", help="Pick the model by use: hero, bulk, edit, prototype.", rich_help_panel=_PICTURES
+    ),
+]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Buy anew what was bought before.", rich_help_panel=_PICTURES)]
 Map = Annotated[
-    list[str] | None, typer.Option("--map", metavar="FIELD=COLUMN", help="Feed a template field from a column.")
+    list[str] | None,
+    typer.Option(
+        "--map",
+        metavar="FIELD=COLUMN",
+        help="Feed a field from a column, such as product_name=title; may be repeated.",
+        rich_help_panel=_ROWS,
+    ),
 ]
 Key = Annotated[
-    str | None, typer.Option("--key", metavar="COLUMN", help="Column that names the pictures (default: sku).")
+    str | None,
+    typer.Option(
+        "--key", metavar="COLUMN", help="Column that names the pictures (default: sku).", rich_help_panel=_ROWS
+    ),
 ]
-Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Take the first N rows.")]
-Encoding = Annotated[str | None, typer.Option("--encoding", help="Encoding of the file, when the one found is wrong.")]
-Name = Annotated[str | None, typer.Option("--name", help="Name of the batch (default: the file's).")]
-Budget = Annotated[str | None, typer.Option("--budget", metavar="USD", help="Never spend more than this.")]
-SkipBadRows = Annotated[bool, typer.Option("--skip-bad-rows", help="Leave bad rows out and list them in the report.")]
-Fresh = Annotated[bool, typer.Option("--fresh", help="Buy anew what was bought before.")]
-Json = Annotated[bool, typer.Option("--json", help="Print data as JSON.")]
-Batch = Annotated[str | None, typer.Argument(metavar="[BATCH]", help="Batch id, its beginning, or its name.")]
+Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Take the first N rows.", rich_help_panel=_ROWS)]
+Encoding = Annotated[
+    str | None,
+    typer.Option("--encoding", help="Encoding of the file, where the one found is wrong.", rich_help_panel=_ROWS),
+]
+SkipBadRows = Annotated[
+    bool,
+    typer.Option(
+        "--skip-bad-rows",
+        help="Leave bad rows out and list them in the report, instead of starting nothing.",
+        rich_help_panel=_ROWS,
+    ),
+]
+Name = Annotated[
+    str | None, typer.Option("--name", help="Name of the batch (default: the file's).", rich_help_panel=_BATCH)
+]
+Budget = Annotated[
+    str | None,
+    typer.Option("--budget", metavar="USD", help="Never spend more than this.", rich_help_panel=_BATCH),
+]
+RehearseDelivery = Annotated[
+    bool,
+    typer.Option(
+        "--rehearse-delivery",
+        help="Let 'preview' pictures go to the configured bucket and CMS.",
+        rich_help_panel=_BATCH,
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print data as JSON; money is in micro-dollars.")]
+Batch = Annotated[
+    str | None, typer.Argument(metavar="[BATCH]", help="Batch id, its beginning, or its name; default: the latest.")
+]
 
 
 def column_map(pairs: list[str] | None) -> dict[str, str]:
-    """Read ``--map field=column``. Raises InputError naming the bad one."""
+    """Read ``--map field=column``; ``field=`` leaves a column unread. Raises InputError naming the bad one."""
     mapping = {}
     for pair in pairs or []:
         field, sign, column = pair.partition("=")
-        if not (field.strip() and sign and column.strip()):
+        if not (field.strip() and sign):
             raise InputError(f"--map {pair!r} is not FIELD=COLUMN; write it like --map product_name=title")
         mapping[field.strip()] = column.strip()
     return mapping
 
 
-def require_template(template: str | None, names: list[str]) -> str:
+def require_template(template: str | None, names: Iterable[str]) -> str:
     """A user's own rows need a template. Raises InputError listing those there are."""
     if template is None:
         raise InputError(f"which template? Add --template with one of: {', '.join(names)}")

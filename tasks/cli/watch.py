@@ -3,48 +3,54 @@
 from __future__ import annotations
 
 import time
-from datetime import timedelta
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Protocol
 
 import typer
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from tasks import health
 from tasks.cli import options
-from tasks.cli.console import errors
-from tasks.cli.finishing import say_goodbye
-from tasks.core import routing
+from tasks.cli.console import errors, note
+from tasks.cli.finishing import open_ledger, say_going_on, say_goodbye
 from tasks.core.states import ENDED, WAITING, State
 from tasks.devstack.worker import EmbeddedWorker
-from tasks.ledger import leases, reading, summing
+from tasks.ledger import reading, summing
 from tasks.services import Services, current_services
 
 _POLL_SECONDS = 0.1
 _SUMMARY_SECONDS = 3.0
 _WORKER_CHECK_SECONDS = 5.0
+_LINE_EVERY_SECONDS = 10.0
+_INTERRUPTED = 130
+
+Counts = Mapping[State, int]
 
 
-def watch(batch: options.Batch = None) -> None:
-    """Show a batch's progress until it rests; Ctrl-C stops watching, the batch goes on."""
+def watch(batch: options.Batch = None, json: options.Json = False) -> None:
+    """Show a batch's progress until it rests, then its summary, report and exit code.
+
+    Ctrl-C stops watching; the batch goes on. Asks the ledger only: any machine that reaches it can watch. Says so
+    when no worker serves the batch.
+    """
     services = current_services()
-    batch_id = reading.find_batch(services.ledger, batch).id
+    batch_id = reading.find_batch(open_ledger(services), batch).id
     try:
         follow(services, batch_id)
     except KeyboardInterrupt:
-        errors.print(f"\nNo longer watching; {batch_id} goes on. Again: imagechord watch {batch_id}")
-        raise
-    raise typer.Exit(say_goodbye(services, batch_id))
+        say_going_on(batch_id)
+        raise typer.Exit(_INTERRUPTED) from None
+    raise typer.Exit(say_goodbye(services, batch_id, json=json))
 
 
 def follow(services: Services, batch_id: str, worker: EmbeddedWorker | None = None) -> None:
-    """Draw the progress bar until the batch rests and its summary was sent (or Slack had its three seconds)."""
+    """Show progress until the batch rests and its summary was sent (or Slack had its three seconds)."""
     total = reading.find_batch(services.ledger, batch_id).total
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, TextColumn("{task.fields[detail]}"), console=errors) as progress:
-        bar = progress.add_task("pictures", total=total, detail="")
+    with _progress(total) as progress:
         next_check = time.monotonic() + _WORKER_CHECK_SECONDS
         while True:
-            counts = reading.state_counts(services.ledger, batch_id)
-            progress.update(bar, completed=_done(counts), detail=_detail(counts))
+            progress.show(reading.state_counts(services.ledger, batch_id))
             if summing.is_resting(services.ledger, batch_id):
                 break
             if time.monotonic() > next_check:
@@ -54,13 +60,50 @@ def follow(services: Services, batch_id: str, worker: EmbeddedWorker | None = No
     _await_summary(services, batch_id)
 
 
-def _done(counts: dict[State, int]) -> int:
+class _Shown(Protocol):
+    def show(self, counts: Counts) -> None:
+        """Bring what is seen up to date."""
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[_Shown]:
+    """A bar on a terminal; elsewhere a line now and then, so that a log shows that it lives."""
+    if not errors.is_terminal:
+        yield _Lines(total)
+        return
+    columns = (TextColumn("pictures"), BarColumn(bar_width=30), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, TextColumn("{task.fields[detail]}", markup=False), console=errors) as progress:
+        yield _Bar(progress, total)
+
+
+class _Bar:
+    def __init__(self, progress: Progress, total: int) -> None:
+        self._progress = progress
+        self._task = progress.add_task("", total=total, detail="")
+
+    def show(self, counts: Counts) -> None:
+        self._progress.update(self._task, completed=_done(counts), detail=_detail(counts))
+
+
+class _Lines:
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._next = time.monotonic() + _LINE_EVERY_SECONDS
+
+    def show(self, counts: Counts) -> None:
+        done = _done(counts)
+        if done == self._total or time.monotonic() > self._next:
+            self._next = time.monotonic() + _LINE_EVERY_SECONDS
+            detail = f"  {_detail(counts)}" if _detail(counts) else ""
+            errors.print(f"{done:,}/{self._total:,} pictures{detail}", markup=False)
+
+
+def _done(counts: Counts) -> int:
     return sum(count for state, count in counts.items() if state in ENDED | WAITING)
 
 
-def _detail(counts: dict[State, int]) -> str:
-    shown = [state for state in State if counts.get(state) and state is not State.PUBLISHED]
-    return escape(", ".join(f"{counts[state]:,} {state}" for state in shown))
+def _detail(counts: Counts) -> str:
+    return ", ".join(f"{counts[s]:,} {s}" for s in State if counts.get(s) and s is not State.PUBLISHED)
 
 
 def _await_summary(services: Services, batch_id: str) -> None:
@@ -72,15 +115,10 @@ def _await_summary(services: Services, batch_id: str) -> None:
 def _warn_without_worker(services: Services, batch_id: str, worker: EmbeddedWorker | None) -> None:
     """Never hang silently: name the queues nobody serves, and the command that mends it."""
     if worker is not None and worker.exited:
-        errors.print(f"[red]the worker has stopped; the end of its log {worker.log}:[/red]\n{worker.last_words()}")
+        errors.print(f"[red]error:[/red] the worker has stopped; the end of its log {worker.log}:")
+        errors.print(worker.last_words(), markup=False)
         raise typer.Exit(1)
-    for queue in unserved_queues(services, reading.batch_models(services.ledger, batch_id)):
-        errors.print(f"[yellow]no worker serves the queue {queue}[/yellow]; start one: celery -A tasks worker")
-
-
-def unserved_queues(services: Services, models: list[str]) -> list[str]:
-    """Queues that pictures of these models need and no living worker consumes."""
-    expires = timedelta(seconds=services.settings.preferences.heartbeat_expires_seconds)
-    live = leases.live_queues(services.ledger, expires)
-    needed = [*map(routing.model_queue, models), routing.DELIVER_QUEUE, routing.CONTROL_QUEUE]
-    return [queue for queue in needed if queue not in live]
+    idle = health.unserved_queues(services, reading.batch_models(services.ledger, batch_id))
+    if idle:
+        mend = "celery -A tasks worker" if services.settings.redis_url else "imagechord run, with the same rows"
+        note(f"no worker serves {', '.join(idle)}; start one: {mend}")

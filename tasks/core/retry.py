@@ -76,7 +76,7 @@ def after_generate(failure: Failure, rules: RetryRules) -> Decision:  # noqa: PL
             return Decision(wait_seconds=backoff_seconds(failure.unsent))
         case ErrorClass.AMBIGUOUS:
             return _after_unknown(failure, rules)
-        case ErrorClass.OVERLOADED | ErrorClass.NO_IMAGE | ErrorClass.BAD_BYTES:
+        case _:  # overloaded, no image, bad bytes: the image has used up an attempt
             if failure.attempts >= rules.max_attempts:
                 return Decision(end=State.FAILED)
             return Decision(wait_seconds=max(asked or 0.0, backoff_seconds(failure.attempts)))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from tasks.core.states import State
+from tasks.core.states import ACTIVE, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,11 @@ class BatchSummary:
     def waiting(self) -> int:
         """Images that wait for a person."""
         return sum(self.counts.get(s, 0) for s in (State.HELD, State.UNKNOWN))
+
+    @property
+    def active(self) -> int:
+        """Images that are under way."""
+        return sum(self.counts.get(s, 0) for s in ACTIVE)
 
     @property
     def duration_seconds(self) -> float:

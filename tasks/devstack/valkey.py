@@ -56,7 +56,11 @@ class EmbeddedValkey:
                 start_new_session=True,
                 preexec_fn=die_with_parent,  # noqa: PLW1509 – one prctl call, no locks
             )
-        self._wait()
+        try:
+            self._wait()
+        except BaseException:
+            self._stop()
+            raise
         return self
 
     def _wait(self) -> None:
@@ -79,6 +83,9 @@ class EmbeddedValkey:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._stop()
+
+    def _stop(self) -> None:
         if self._process is not None:
             self._process.terminate()
             self._process.wait(_START_SECONDS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -26,6 +27,7 @@ class EmbeddedWorker:
         self.log = log
         self._environment = {**os.environ, **environment}
         self.process: subprocess.Popen[bytes] | None = None
+        self._asked = False
 
     def __enter__(self) -> Self:
         self.log.parent.mkdir(parents=True, exist_ok=True)
@@ -52,14 +54,36 @@ class EmbeddedWorker:
         """The end of its log, for an error message."""
         return "\n".join(self.log.read_text("utf-8", "replace").splitlines()[-15:])
 
+    def ask_to_stop(self) -> None:
+        """Let it finish what it does and end, without waiting for that."""
+        if self.process is not None and not self._asked:
+            self._asked = True
+            self.process.send_signal(signal.SIGTERM)
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self.process is None or self.exited:
             return
-        self.process.send_signal(signal.SIGTERM)
+        self.ask_to_stop()
         try:
             self.process.wait(_STOP_SECONDS)
         except (subprocess.TimeoutExpired, KeyboardInterrupt):
-            self.process.kill()
-            self.process.wait()
+            self._kill(self.process)
+
+    def _kill(self, process: subprocess.Popen[bytes]) -> None:
+        """End the worker and whatever it has started, whichever session that is in."""
+        for child in [*_descendants(process.pid), process.pid]:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(child, signal.SIGKILL)
+        process.wait()
+
+
+def _descendants(pid: int) -> list[int]:
+    """Children of a process, and theirs, as Linux lists them; none where it does not."""
+    found: list[int] = []
+    with contextlib.suppress(OSError):
+        for listed in Path(f"/proc/{pid}/task").glob("*/children"):
+            for child in map(int, listed.read_text().split()):
+                found += [child, *_descendants(child)]
+    return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, func, select, true, update
@@ -16,6 +16,7 @@ from tasks.ledger.schema import batch, image, summary
 from tasks.ledger.upsert import insert_new
 
 _EXAMPLES = 5
+_SAYING = timedelta(minutes=1)
 
 
 def is_resting(ledger: Ledger, batch_id: str) -> bool:
@@ -42,18 +43,27 @@ class Said:
 def claim_message(ledger: Ledger, batch_id: str, kind: str, worker_id: str) -> Said | None:
     """Take the right to send this batch's ``start`` or ``end`` message of its present round.
 
-    Returns ``None`` when the message has been claimed already, and for ``end`` when the batch does not rest. A
-    claimant that dies before :func:`mark_sent` is found by the sweep, so the message goes out at least once.
+    Returns ``None`` when the message has been claimed already, and for ``end`` when the batch does not rest, or its
+    start is just being said. A claimant that dies before :func:`mark_sent` is found by the sweep, so the message
+    goes out at least once.
     """
-    now_due = resting() if kind == "end" else true()
+    now = datetime.now(UTC)
+    now_due = and_(resting(), ~_is_starting(now)) if kind == "end" else true()
     with ledger.write() as connection:
         round_ = connection.scalar(select(batch.c.round).where(batch.c.id == batch_id, now_due))
         if round_ is None:
             return None
         said = {"batch_id": batch_id, "round": round_, "kind": kind}
-        values = said | {"worker_id": worker_id, "claimed_at": datetime.now(UTC)}
+        values = said | {"worker_id": worker_id, "claimed_at": now}
         claimed = insert_new(connection, summary, list(summary.primary_key), values)
     return Said(batch_id, int(round_), kind) if claimed else None
+
+
+def _is_starting(now: datetime) -> ColumnElement[bool]:
+    """Whether somebody is about to send the batch's start message: a minute is more than that can take."""
+    start = and_(summary.c.batch_id == batch.c.id, summary.c.round == batch.c.round, summary.c.kind == "start")
+    unsent = and_(summary.c.sent_at.is_(None), summary.c.claimed_at > now - _SAYING)
+    return select(summary.c.batch_id).where(start, unsent).exists()
 
 
 def mark_sent(ledger: Ledger, said: Said, message: Mapping[str, Any], error: str | None) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import threading
 import time
 from dataclasses import dataclass, field
@@ -66,6 +67,10 @@ class AnycapProvider:
 
     def check(self) -> Health:
         """Look for the program and a key; nothing is sent to AnyCap."""
+        if shutil.which(self.binary) is None:
+            return Health(
+                self.name, "bad", f"there is no program {self.binary!r} on the PATH", f"install it: {INSTALL}"
+            )
         try:
             version = self._ask("--version").removeprefix("anycap version ")
             shown = json.loads(self._ask("credentials", "show"))

@@ -20,10 +20,20 @@ def provider_names() -> tuple[str, ...]:
 
 
 def build(name: str, **options: Any) -> Provider:
-    """Make a provider of that name with the options of its class. Raises ConfigurationError for an unknown name."""
-    if name not in _CLASSES:
+    """Make a provider with the options of its class.
+
+    ``name`` is one of ours, or ``module:Class`` for one of the user's own, which takes no options. Raises
+    ConfigurationError when there is no such provider.
+    """
+    module, colon, attribute = _CLASSES.get(name, name).partition(":")
+    if not colon:
         known = ", ".join(_CLASSES)
-        raise ConfigurationError(f"provider {name!r} is not known; config/models.toml may name: {known}")
-    module, _, attribute = _CLASSES[name].partition(":")
-    provider: Provider = getattr(import_module(module), attribute)(**options)
+        raise ConfigurationError(
+            f"provider {name!r} is not known; config/models.toml may name {known}, or a class of yours as module:Class"
+        )
+    try:
+        make = getattr(import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise ConfigurationError(f"provider {name!r} cannot be imported: {error}") from error
+    provider: Provider = make(**options)
     return provider

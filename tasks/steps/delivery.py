@@ -28,13 +28,14 @@ def deliver(services: Services, ticket: Ticket, step: StepName, act: Callable[[S
         return
     try:
         act(services, delivery)
+        logger.info("%s %s: %s done", delivery.batch_id, delivery.key, step)
     except StepError as error:
         _fail(services, delivery, step, error)
     except (Superseded, ImageEnded, LedgerUnavailable):
         raise
     except Exception as error:
         # Our own mistake must end as a state, not as a silent row.
-        logger.exception("image %s: unexpected error in %s", delivery.key, step)
+        logger.exception("%s %s: unexpected error in %s", delivery.batch_id, delivery.key, step)
         _fail(services, delivery, step, Overloaded(f"unexpected {type(error).__name__}: {error}"))
 
 
@@ -44,7 +45,9 @@ def _fail(services: Services, delivery: Delivery, step: StepName, error: StepErr
     settle_delivery_failure(services.ledger, delivery, step, error, decision)
     if decision.end is not None:
         announce_if_resting(services, delivery.batch_id)
-        raise ImageEnded(f"{delivery.key}: {decision.end} in {step}: {error}") from error
+        raise ImageEnded(f"{delivery.batch_id} {delivery.key}: {decision.end} in {step}: {error}") from error
     if decision.gives_back:
-        raise Superseded(f"{delivery.key}: {step} waits {decision.wait_seconds:.0f} s in the ledger") from error
-    raise RetryLater(f"{delivery.key}: {step}: {error}", decision.wait_seconds or 1.0) from error
+        raise Superseded(
+            f"{delivery.batch_id} {delivery.key}: {step} waits {decision.wait_seconds:.0f} s in the ledger"
+        ) from error
+    raise RetryLater(f"{delivery.batch_id} {delivery.key}: {step}: {error}", decision.wait_seconds or 1.0) from error

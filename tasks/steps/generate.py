@@ -39,6 +39,7 @@ def generate(services: Services, ticket: Ticket, tries: int) -> None:
         return
     try:
         settle_generated(services.ledger, claimed, _buy(services, claimed))
+        logger.info("%s %s: generated, call %d", claimed.batch_id, claimed.key, claimed.attempt)
     except StepError as error:
         _fail(services, claimed, error, tries)
     finally:
@@ -52,7 +53,7 @@ def _buy(services: Services, claimed: Claim) -> Bought:
         raise
     except Exception as error:
         # Our own mistake, after money may have been spent: count it as spent, never let it circle for free.
-        logger.exception("image %s: unexpected error in generate", claimed.key)
+        logger.exception("%s %s: unexpected error in generate", claimed.batch_id, claimed.key)
         raise Ambiguous(f"unexpected {type(error).__name__}: {error}") from error
 
 
@@ -65,10 +66,12 @@ def _fail(services: Services, claimed: Claim, error: StepError, tries: int) -> N
             pause(services.redis, claimed.spec["alias"], decision.wait_seconds or 1.0)
     if decision.end is not None:
         announce_if_resting(services, claimed.batch_id)
-        raise ImageEnded(f"{claimed.key}: {decision.end}: {error}") from error
+        raise ImageEnded(f"{claimed.batch_id} {claimed.key}: {decision.end}: {error}") from error
     if decision.gives_back:
-        raise Superseded(f"{claimed.key}: given back to the ledger for {decision.wait_seconds:.0f} s") from error
-    raise RetryLater(f"{claimed.key}: {error}", decision.wait_seconds or 1.0) from error
+        raise Superseded(
+            f"{claimed.batch_id} {claimed.key}: given back to the ledger for {decision.wait_seconds:.0f} s"
+        ) from error
+    raise RetryLater(f"{claimed.batch_id} {claimed.key}: {error}", decision.wait_seconds or 1.0) from error
 
 
 def _decide(services: Services, claimed: Claim, error: StepError, tries: int) -> Decision:

@@ -17,16 +17,19 @@ from tasks.submission import Request, submit
 
 
 def start(services: Services, batch_id: str) -> None:
-    """Release what the queues need and send the start message once."""
-    for model in batch_models(services.ledger, batch_id):
-        graph.release(services, batch_id, model)
-    # A batch without images rests at once.
-    announce_if_resting(services, batch_id)
+    """Release what the queues need, and say once that the batch began; the images do not wait for Slack."""
     summary = summarise(services.ledger, batch_id)
     message = started(summary.name, summary.total, summary.models, language=services.settings.preferences.language)
+    # Claimed before anything is released: the summary of a quick batch waits for it.
     said = claim_message(services.ledger, batch_id, "start", services.worker_id)
-    if said is not None:
-        send_once(services, said, message)
+    try:
+        for model in batch_models(services.ledger, batch_id):
+            graph.release(services, batch_id, model)
+    finally:
+        if said is not None:
+            send_once(services, said, message)
+    # A batch without images rests at once.
+    announce_if_resting(services, batch_id)
 
 
 @app.task(name=routing.START_BATCH)

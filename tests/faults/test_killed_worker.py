@@ -6,9 +6,8 @@ from collections import Counter
 
 from sqlalchemy import func, select
 
-from tasks.core.errors import ErrorClass
 from tasks.core.states import State
-from tasks.ledger.schema import attempt
+from tasks.ledger.schema import image
 from tests.integration.conftest import MakeStack
 from tests.integration.stack import NERVOUS, Stack, prompt_of, rows
 from tests.stand_ins.anycap_api import AnycapApi, Fault
@@ -23,10 +22,9 @@ NAMES = [f"cup-{n}" for n in range(6)]
 
 
 def unknown_calls(stack: Stack) -> int:
-    """Calls of which the ledger does not know whether they were paid."""
+    """Calls of which the ledger did not know whether they were paid when it had to decide."""
     with stack.services.ledger.read() as connection:
-        query = select(func.count()).where(attempt.c.outcome == ErrorClass.AMBIGUOUS)
-        return connection.scalar(query) or 0
+        return connection.scalar(select(func.sum(image.c.unknowns))) or 0
 
 
 def check_healed(stack: Stack, api: AnycapApi, batch_id: str, slack: SlackStandIn) -> None:

@@ -57,6 +57,15 @@ typical_seconds = 0.1
 limits = { per_minute = 600 }
 sizes = { mode = "list", sizes = ["64x64"] }
 
+[models.slow]
+provider = "anycap"
+model = "slow-1"
+price_usd = 0.03
+price_date = 2026-11-01
+price_source = "a test"
+limits = { per_minute = 8 }
+sizes = { mode = "list", sizes = ["64x64"] }
+
 [models.other]
 provider = "anycap"
 model = "other-1"

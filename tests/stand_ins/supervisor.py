@@ -17,12 +17,18 @@ Commands = Mapping[str, Sequence[str]]
 
 
 @contextmanager
-def supervised(commands: Commands, folder: Path, env: Mapping[str, str] | None = None) -> Iterator[None]:
-    """Run each command (name → argument list) with its output in ``folder/NAME.log``; end them all on leaving."""
+def supervised(
+    commands: Commands, folder: Path, env: Mapping[str, str] | None = None, cwd: Path | None = None
+) -> Iterator[None]:
+    """Run each command (name → argument list) with its output in ``folder/NAME.log``; end them all on leaving.
+
+    ``cwd`` is the commands' working folder, by default this process's own.
+    """
     supervisor = subprocess.Popen(
         [sys.executable, __file__, json.dumps({name: list(argv) for name, argv in commands.items()}), str(folder)],
         stdin=subprocess.PIPE,
         env={**os.environ, **(env or {})},
+        cwd=cwd,
         start_new_session=True,  # Ctrl-C is for the test process; the closing pipe is for the servers
     )
     try:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
+from sqlalchemy import update
 
 from tasks.core.errors import NoImage, Refused
 from tasks.core.retry import Decision
 from tasks.core.states import ACTIVE, State
 from tasks.core.summary import FailureGroup
 from tasks.ledger import leases, sweeping
+from tasks.ledger.schema import summary
 from tasks.ledger.summing import claim_message, is_resting, mark_sent, sent_message, summarise
 from tests.contract.ledger.scene import MODEL, PRICE, Scene, planned, race
 
@@ -53,12 +57,25 @@ def test_a_summary_of_a_batch_that_was_woken_is_not_claimed(scene: Scene) -> Non
     assert claim_message(scene.ledger, batch_id, "end", scene.worker) is not None
 
 
-def test_start_and_end_are_two_messages(scene: Scene) -> None:
-    """The start message is claimed while the batch is active and does not take the end's place."""
+def test_the_end_is_not_said_before_the_start(scene: Scene) -> None:
+    """The start is claimed once, while the batch is active; the end's turn comes when the start is out."""
     batch_id = scene.submit(1)
-    assert claim_message(scene.ledger, batch_id, "start", scene.worker) is not None
+    start = claim_message(scene.ledger, batch_id, "start", scene.worker)
+    assert start is not None
     assert claim_message(scene.ledger, batch_id, "start", scene.worker) is None
     scene.publish(scene.release(batch_id)[0].ticket)
+    assert claim_message(scene.ledger, batch_id, "end", scene.worker) is None
+    mark_sent(scene.ledger, start, {"text": "🚀 시작"}, None)
+    assert claim_message(scene.ledger, batch_id, "end", scene.worker) is not None
+
+
+def test_a_start_that_is_never_said_does_not_hold_up_the_end(scene: Scene) -> None:
+    """Whoever was about to say it had a minute."""
+    batch_id = scene.submit(0)
+    assert claim_message(scene.ledger, batch_id, "start", scene.worker) is not None
+    assert claim_message(scene.ledger, batch_id, "end", scene.worker) is None
+    with scene.ledger.write() as connection:
+        connection.execute(update(summary).values(claimed_at=datetime.now(UTC) - timedelta(seconds=61)))
     assert claim_message(scene.ledger, batch_id, "end", scene.worker) is not None
 
 

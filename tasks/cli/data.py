@@ -1,0 +1,145 @@
+"""What ``--json`` prints. Keys are stable: new ones may come, none changes its meaning.
+
+Money is in micro-dollars (``…_usd_micros``), durations in seconds, times are ISO 8601 with their offset, and
+``null`` is what is not known or has not happened.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from tasks.core.catalogue import ModelSpec
+from tasks.core.cost import CostEstimate, ManualCost
+from tasks.core.plan import PlannedImage, RowProblem
+from tasks.core.summary import BatchSummary
+from tasks.core.views import ImageView
+
+Data = dict[str, Any]
+
+
+def moment(value: datetime | None) -> str | None:
+    """ISO 8601 to the millisecond."""
+    return None if value is None else value.isoformat(timespec="milliseconds")
+
+
+def of_estimate(cost: CostEstimate) -> Data:
+    """Low: all at the first try; expected: with usual retries; high: each at its last try."""
+    return {
+        "low_usd_micros": cost.low,
+        "expected_usd_micros": cost.expected,
+        "high_usd_micros": cost.high,
+        "images_without_price": cost.unpriced,
+    }
+
+
+def of_manual(cost: ManualCost) -> Data:
+    """``high_usd_micros`` is null for "and more"."""
+    return {"low_usd_micros": cost.low, "high_usd_micros": cost.high, "possible": cost.possible}
+
+
+def of_planned(image: PlannedImage) -> Data:
+    """One picture that would be made."""
+    return {
+        "line": image.line,
+        "sku": image.key,
+        "variant": image.variant,
+        "template": image.template,
+        "model": image.model,
+        "size": str(image.size),
+        "native_size": str(image.native_size),
+        "parameters": dict(image.parameters),
+        "fingerprint": image.fingerprint,
+        "prompt": image.prompt,
+    }
+
+
+def of_problem(problem: RowProblem) -> Data:
+    """One thing that is wrong with a row, and its mend."""
+    return {
+        "line": problem.line,
+        "column": problem.column or None,
+        "value": problem.value,
+        "message": problem.message,
+        "mend": problem.mend,
+    }
+
+
+def of_summary(summary: BatchSummary) -> Data:
+    """A batch as it stands. ``counts`` has the states that images are in, and adds up to ``total``."""
+    return {
+        "batch": summary.batch_id,
+        "name": summary.name,
+        "round": summary.round,
+        "total": summary.total,
+        "counts": {str(state): count for state, count in summary.counts.items()},
+        "published": summary.published,
+        "failed": summary.failed,
+        "waiting": summary.waiting,
+        "active": summary.active,
+        "skipped_rows": summary.skipped_rows,
+        "reused": summary.reused,
+        "models": list(summary.models),
+        "spent_usd_micros": summary.spent_usd_micros,
+        "started_at": moment(summary.started_at),
+        "moved_at": moment(summary.ended_at),
+        "duration_seconds": round(summary.duration_seconds, 3),
+        "reasons": [
+            {
+                "state": str(group.state),
+                "error_class": group.error_class,
+                "step": group.step or None,
+                "message": group.message,
+                "count": group.count,
+                "examples": list(group.example_keys),
+            }
+            for group in summary.failures
+        ],
+        "report_url": summary.report_url,
+    }
+
+
+def of_image(image: ImageView) -> Data:
+    """One picture as the ledger has it."""
+    return {
+        "line": image.line,
+        "sku": image.key,
+        "variant": image.variant,
+        "state": str(image.state),
+        "template": image.template,
+        "model": image.model,
+        "size": str(image.size),
+        "prompt": image.prompt,
+        "fingerprint": image.fingerprint,
+        "attempts": image.attempts,
+        "reused": image.reused,
+        "cost_usd_micros": image.cost_usd_micros,
+        "error_class": image.error_class,
+        "error_step": image.error_step,
+        "error_message": image.error_message,
+        "output_key": image.output_key,
+        "public_url": image.public_url,
+        "cms_receipt": image.cms_receipt,
+        "created_at": moment(image.created_at),
+        "published_at": moment(image.published_at),
+        "row": dict(image.row),
+    }
+
+
+def of_model(spec: ModelSpec) -> Data:
+    """One model of the catalogue."""
+    return {
+        "alias": spec.alias,
+        "provider": spec.provider,
+        "model": spec.model,
+        "uses": list(spec.uses),
+        "why": spec.why,
+        "price_usd_micros": spec.price_usd_micros,
+        "price_date": spec.price_date.isoformat() if spec.price_date else None,
+        "price_source": spec.price_source or None,
+        "limits": spec.limits.model_dump(),
+        "deadline_seconds": spec.deadline_seconds,
+        "max_prompt_chars": spec.max_prompt_chars,
+        "sizes": spec.sizes.model_dump(mode="json"),
+        "fallback": list(spec.fallback),
+    }

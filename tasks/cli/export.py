@@ -1,0 +1,107 @@
+"""``imagechord export``: the manifest of a batch, or its failed rows for another run."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from typing import IO, Annotated, TypeAlias
+
+import typer
+
+from tasks.cli import options
+from tasks.cli.console import errors, print_next
+from tasks.cli.finishing import open_ledger
+from tasks.core.errors import InputError
+from tasks.core.views import ImageView, SkippedRow
+from tasks.ledger import reading
+from tasks.ledger.reading import BatchRow
+from tasks.report import manifest
+from tasks.services import current_services
+
+Images: TypeAlias = Iterable[ImageView]
+Skipped: TypeAlias = Iterable[SkippedRow]
+
+
+class Format(StrEnum):
+    """How the manifest is written."""
+
+    CSV = "csv"
+    JSONL = "jsonl"
+
+
+def export(
+    batch: options.Batch = None,
+    failed: Annotated[
+        bool, typer.Option("--failed", help="Only rows that were not published, in their original columns.")
+    ] = False,
+    excel: Annotated[
+        bool, typer.Option("--excel", help="CSV that Excel opens right: Korean whole, no formulas.")
+    ] = False,
+    format_: Annotated[
+        Format | None, typer.Option("--format", help="Default: csv, or jsonl for an --output of that ending.")
+    ] = None,
+    target: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Default: standard output.")
+    ] = None,
+) -> None:
+    """Write a batch's manifest, one line for each picture and each skipped row.
+
+    With --failed, the rows that failed, were refused or were skipped, as they came and with the reason behind them:
+    mend them and run the file again. Rows that still wait are not in it, for they may have been paid.
+    """
+    services = current_services()
+    ledger = open_ledger(services)
+    found = reading.find_batch(ledger, batch)
+    write = _writer(found, _kind(format_, target, failed=failed, excel=excel), failed=failed, excel=excel)
+    with _opened(target) as stream:
+        write(stream, reading.images(ledger, found.id), reading.skipped_rows(ledger, found.id))
+    if target is not None:
+        errors.print(str(target), markup=False)
+        print_next(*_next(found, target, failed=failed))
+
+
+def _kind(asked: Format | None, target: Path | None, *, failed: bool, excel: bool) -> Format:
+    """The format, with what contradicts it refused. Raises InputError."""
+    ending = target.suffix.lower() if target else ""
+    kind = asked or (Format.JSONL if ending in {".jsonl", ".ndjson"} else Format.CSV)
+    for option, given in (("--failed", failed), ("--excel", excel)):
+        if given and kind is not Format.CSV:
+            raise InputError(f"{option} writes CSV; leave --format {kind} (or the ending {ending!r}) out")
+    return kind
+
+
+@contextmanager
+def _opened(target: Path | None) -> Iterator[IO[str]]:
+    """The file, or standard output, in UTF-8 and with the line ends as they are written. Raises InputError."""
+    if target is None:
+        stream = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8", newline="", write_through=True)
+        try:
+            yield stream
+        finally:
+            stream.detach()
+        return
+    try:
+        file = target.open("w", encoding="utf-8", newline="")
+    except OSError as error:
+        raise InputError(f"--output {target} cannot be written: {error.strerror}") from error
+    with file:
+        yield file
+
+
+def _writer(batch: BatchRow, kind: Format, *, failed: bool, excel: bool) -> Callable[[IO[str], Images, Skipped], None]:
+    if failed:
+        return partial(manifest.write_failed_csv, columns=batch.columns, excel=excel)
+    if kind is Format.JSONL:
+        return manifest.write_jsonl
+    return partial(manifest.write_csv, excel=excel)
+
+
+def _next(batch: BatchRow, target: Path, *, failed: bool) -> tuple[str, str]:
+    if failed:
+        return f"imagechord run {target} --template {batch.template}", "when its rows are mended"
+    return f"imagechord report {batch.id}", "the same as a contact sheet"

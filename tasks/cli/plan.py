@@ -1,0 +1,159 @@
+"""``imagechord plan``: what a run would do, cost and refuse."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from tasks import submission
+from tasks.cli import data, options
+from tasks.cli.console import errors, list_problems, note, output, print_facts, print_json, print_next, print_table
+from tasks.cli.request import takes_request
+from tasks.cli.wording import counted, duration, manual, money
+from tasks.core.cost import manual_cost
+from tasks.core.plan import PlannedImage
+from tasks.core.plan_summary import PlanSummary
+from tasks.services import current_services
+from tasks.submission import Planned, Request
+
+_BAD_ROWS = 2
+_DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab"}
+
+
+@takes_request
+def plan(
+    request: Request,
+    prompts: Annotated[bool, typer.Option("--prompts", help="Print every prompt, not only the first three.")] = False,
+    json: options.Json = False,
+) -> None:
+    """Say what [bold]run[/bold] would do, cost and refuse.
+
+    Reads every row as [bold]run[/bold] would: every problem is listed with its line, and with what mends it. Shows
+    how many pictures each model and template makes, the size asked for and the size the model draws, what it
+    costs (low: every picture at the first try; expected: with usual retries; high: each at its last try), how long
+    the models' limits make it last, and what is paid for already.
+
+    Touches nothing and spends nothing. Exit code 2 when a row is bad, unless --skip-bad-rows is given.
+    """
+    images: list[dict[str, Any]] = []
+    show = _print_prompt if prompts and not json else (lambda image: images.append(data.of_planned(image)))
+    planned = submission.plan(current_services(), request, each=show if prompts else None)
+    if json:
+        print_json(_as_json(planned) | ({"prompts": images} if prompts else {}))
+    else:
+        _print(request, planned, show_first=not prompts)
+    summary = planned.summary
+    if (summary.bad_rows and not request.skip_bad_rows) or not summary.images:
+        raise typer.Exit(_BAD_ROWS)
+
+
+def _print(request: Request, planned: Planned, *, show_first: bool) -> None:
+    summary = planned.summary
+    output.print(
+        f"[bold]{escape(_source_name(request))}[/bold]: {_rows(summary)}, {counted(summary.images, 'picture')}"
+    )
+    print_facts(_facts(planned))
+    if summary.drawings:
+        print_table(
+            ("Model", "Pictures", "Asked size", "Drawn as"),
+            [(d.model, f"{count:,}", str(d.asked), _drawn(d)) for d, count in summary.drawings.most_common()],
+            right=(1,),
+        )
+    if show_first:
+        for image in summary.first_images:
+            _print_prompt(image)
+    for text in planned.notes:
+        note(text)
+    if planned.problems:
+        errors.print(f"[red bold]{counted(len(planned.problems), 'problem')}[/red bold]")
+        list_problems(planned.problems)
+    print_next(*_next(request, summary))
+
+
+def _source_name(request: Request) -> str:
+    return Path(request.source).name if isinstance(request.source, (str, Path)) else "rows"
+
+
+def _rows(summary: PlanSummary) -> str:
+    bad = f" ({summary.bad_rows:,} cannot be used)" if summary.bad_rows else ""
+    return counted(summary.rows, "row") + bad
+
+
+def _facts(planned: Planned) -> Iterator[tuple[str, str]]:
+    summary, preferences = planned.summary, planned.summary.preferences
+    if planned.encoding:
+        delimiter = _DELIMITERS.get(planned.delimiter, repr(planned.delimiter)) if planned.delimiter else "none"
+        yield "File", f"{planned.encoding.upper()}, delimiter: {delimiter}"
+    yield "Columns", ", ".join(f"{name} ← {column or 'default'}" for name, column in planned.field_columns.items())
+    yield "Templates", ", ".join(f"{name} × {count:,}" for name, count in summary.by_template.most_common()) or "–"
+    if not summary.images:
+        return
+    if summary.reused:
+        yield "Paid already", f"{counted(summary.reused, 'picture')}, not bought again (--fresh would)"
+    yield "Cost", _cost(summary)
+    by_hand = manual(manual_cost(summary.images, preferences.manual_design))
+    yield "By hand", f"{by_hand} for {counted(summary.images, 'picture')}"
+    yield "Time", f"{duration(summary.seconds)}, by the models' limits and with one worker"
+
+
+def _cost(summary: PlanSummary) -> str:
+    cost, rate = summary.cost, summary.preferences.krw_per_usd
+    unpriced = f"; {counted(cost.unpriced, 'picture')} of a model without a price not counted" if cost.unpriced else ""
+    if not cost.high:
+        return ("nothing known" if cost.unpriced else "free") + unpriced
+    low, expected, high = (money(part, rate) for part in (cost.low, cost.expected, cost.high))
+    return f"{low} low · {expected} expected · {high} high{unpriced}"
+
+
+def _drawn(drawing: Any) -> str:
+    if drawing.asked == drawing.native_size:
+        return "the same"
+    return f"{drawing.native_size}, then " + ("ENLARGED" if drawing.enlarged else "cut to size")
+
+
+def _print_prompt(image: PlannedImage) -> None:
+    output.print(f"[bold cyan]{escape(image.key)}[/bold cyan] [dim]line {image.line}, {escape(image.model)}[/dim]")
+    output.print(f"  {escape(image.prompt)}")
+
+
+def _next(request: Request, summary: PlanSummary) -> tuple[str, str]:
+    if not summary.images or (summary.bad_rows and not request.skip_bad_rows):
+        return "mend the rows above and plan again", "or leave them out: --skip-bad-rows"
+    return "imagechord run, with the same arguments", ""
+
+
+def _as_json(planned: Planned) -> data.Data:
+    summary = planned.summary
+    by_hand = manual_cost(summary.images, summary.preferences.manual_design)
+    return {
+        "rows": summary.rows,
+        "bad_rows": summary.bad_rows,
+        "images": summary.images,
+        "reused": summary.reused,
+        "by_model": dict(summary.by_model),
+        "by_template": dict(summary.by_template),
+        "to_buy": dict(summary.to_buy),
+        "sizes": [
+            {
+                "model": d.model,
+                "asked": str(d.asked),
+                "native": str(d.native_size),
+                "enlarged": d.enlarged,
+                "images": count,
+            }
+            for d, count in summary.drawings.items()
+        ],
+        "cost": data.of_estimate(summary.cost),
+        "manual_design": data.of_manual(by_hand),
+        "seconds": round(summary.seconds, 1),
+        "encoding": planned.encoding or None,
+        "delimiter": planned.delimiter or None,
+        "columns": dict(planned.field_columns),
+        "notes": list(planned.notes),
+        "problems": [data.of_problem(problem) for problem in planned.problems],
+        "first_prompts": [data.of_planned(image) for image in summary.first_images],
+    }

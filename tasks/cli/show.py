@@ -1,0 +1,110 @@
+"""``imagechord show``: one picture's history."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from tasks.cli import data, options
+from tasks.cli.console import output, print_facts, print_json, print_next, print_table
+from tasks.cli.finishing import open_ledger
+from tasks.cli.wording import clock
+from tasks.core.errors import InputError
+from tasks.core.money import format_usd
+from tasks.core.views import ImageView
+from tasks.ledger import reading
+from tasks.ledger.reading import AttemptRow
+from tasks.services import current_services
+
+
+def show(
+    sku: Annotated[str, typer.Argument(metavar="SKU", help="Key of the row, as in its column.")],
+    batch: Annotated[
+        str | None, typer.Option("--batch", metavar="BATCH", help="Batch id, its beginning, or its name.")
+    ] = None,
+    json: options.Json = False,
+) -> None:
+    """Tell one picture's history: state, every paid call with its outcome and cost, prompt, URL, CMS receipt.
+
+    A row with variants has several pictures; all are shown. Looks in the latest batch unless --batch names another.
+    """
+    services = current_services()
+    ledger = open_ledger(services)
+    found = reading.find_batch(ledger, batch)
+    images = list(reading.images(ledger, found.id, key=sku))
+    if not images:
+        skipped = f"; {found.skipped:,} of its rows were skipped" if found.skipped else ""
+        raise InputError(f"no picture {sku!r} in {found.id} ({found.name}){skipped}. imagechord export lists them all")
+    calls = reading.attempts(ledger, found.id, sku)
+    if json:
+        print_json(
+            {
+                "batch": found.id,
+                "pictures": [data.of_image(image) for image in images],
+                "calls": [_call_as_json(call) for call in calls],
+            }
+        )
+        return
+    zone = services.settings.preferences.timezone
+    for image in images:
+        _print_image(image, zone)
+    if calls:
+        print_table(
+            ("Call", "Model", "Started", "Outcome", "Cost"), [_call(call, zone) for call in calls], right=(0, 4)
+        )
+    _print_messages(calls)
+    print_next(f"imagechord report {found.id}", "the whole batch as a contact sheet")
+
+
+def _print_image(image: ImageView, zone: str) -> None:
+    variant = f", variant {image.variant}" if image.variant > 1 else ""
+    output.print(f"[bold cyan]{escape(image.key)}[/bold cyan]{variant}: [bold]{image.state}[/bold]")
+    print_facts(_facts(image, zone))
+    # A URL is for copying: it stays on one line, however long.
+    if image.public_url:
+        output.print(f"  {escape(image.public_url)}")
+
+
+def _facts(image: ImageView, zone: str) -> Iterator[tuple[str, str]]:
+    if image.error_class:
+        step = f" in {image.error_step}" if image.error_step else ""
+        yield "Error", f"{image.error_class}{step}: {image.error_message or ''}"
+    yield "Row", ", ".join(f"{column}={value}" for column, value in image.row.items()) + f" (line {image.line})"
+    yield "Model", f"{image.model}, template {image.template}, {image.size}"
+    yield "Prompt", image.prompt
+    reused = ", bought before" if image.reused else ""
+    yield "Cost", (format_usd(image.cost_usd_micros) if image.cost_usd_micros else "nothing") + reused
+    yield "Planned", clock(image.created_at, zone)
+    yield "Published", clock(image.published_at, zone)
+    if image.cms_receipt:
+        yield "CMS", image.cms_receipt
+    yield "Fingerprint", image.fingerprint[:16]
+
+
+def _call(call: AttemptRow, zone: str) -> tuple[str, ...]:
+    took = "" if call.ended_at is None else f" +{(call.ended_at - call.started_at).total_seconds():.1f} s"
+    cost = "not known" if call.cost_usd_micros is None else format_usd(call.cost_usd_micros)
+    return str(call.number), call.model, clock(call.started_at, zone) + took, call.outcome or "under way", cost
+
+
+def _print_messages(calls: list[AttemptRow]) -> None:
+    for call in calls:
+        if call.message:
+            trace = f" [{call.trace_id}]" if call.trace_id else ""
+            output.print(f"  call {call.number}: {call.message}{trace}", markup=False)
+
+
+def _call_as_json(call: AttemptRow) -> data.Data:
+    return {
+        "number": call.number,
+        "model": call.model,
+        "started_at": data.moment(call.started_at),
+        "ended_at": data.moment(call.ended_at),
+        "outcome": call.outcome,
+        "message": call.message,
+        "trace_id": call.trace_id,
+        "cost_usd_micros": call.cost_usd_micros,
+    }

@@ -1,0 +1,95 @@
+"""``imagechord status``: where a batch stands now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from tasks.cli import data, options
+from tasks.cli.console import output, print_facts, print_json, print_next, print_table
+from tasks.cli.finishing import next_command, open_ledger
+from tasks.cli.wording import clock, counted, money
+from tasks.core.states import State
+from tasks.core.summary import BatchSummary, FailureGroup
+from tasks.ledger import reading, summing
+from tasks.ledger.engine import Ledger
+from tasks.services import Services, current_services
+
+
+def status(
+    batch: options.Batch = None,
+    every: Annotated[bool, typer.Option("--all", help="List the batches of this ledger, the latest first.")] = False,
+    json: options.Json = False,
+) -> None:
+    """Say how a batch stands: pictures by state, cost, and what failed or waits, for which reason.
+
+    Asks the ledger only, so it needs neither broker nor worker.
+    """
+    services = current_services()
+    ledger = open_ledger(services)
+    if every:
+        _list(services, ledger, json=json)
+        return
+    found = reading.find_batch(ledger, batch)
+    summary = summing.summarise(ledger, found.id, services.report_url(found.id))
+    if json:
+        print_json(data.of_summary(summary) | {"source": found.source, "template": found.template})
+        return
+    output.print(f"[bold]{escape(summary.name)}[/bold]  {escape(summary.batch_id)}")
+    print_facts(_facts(services, summary))
+    for group in summary.failures:
+        _print_reason(group)
+    if summary.waiting and not summary.active:
+        print_next("mend what the reasons name, then run the same rows again", "nothing is bought twice")
+    else:
+        print_next(*next_command(summary))
+
+
+def _facts(services: Services, summary: BatchSummary) -> Iterator[tuple[str, str]]:
+    preferences = services.settings.preferences
+    yield "Pictures", f"{summary.published:,} of {summary.total:,} published"
+    counts = [f"{summary.counts[state]:,} {state}" for state in State if summary.counts.get(state)]
+    yield "States", ", ".join(counts) or "none"
+    if summary.skipped_rows:
+        yield "Skipped", counted(summary.skipped_rows, "row")
+    if summary.reused:
+        yield "Reused", counted(summary.reused, "picture")
+    yield "Models", ", ".join(summary.models)
+    yield "Spent", money(summary.spent_usd_micros, preferences.krw_per_usd) if summary.spent_usd_micros else "nothing"
+    yield "Started", clock(summary.started_at, preferences.timezone)
+    yield "Last move", clock(summary.ended_at, preferences.timezone)
+
+
+def _print_reason(group: FailureGroup) -> None:
+    step = f" in {group.step}" if group.step else ""
+    output.print(
+        f"  [red]{group.count:,} {group.state}[/red] ({escape(group.error_class)}{step}): {escape(group.message)}"
+    )
+    output.print(f"      {escape(', '.join(group.example_keys))}")
+
+
+def _list(services: Services, ledger: Ledger, *, json: bool) -> None:
+    batches = [(row, summing.summarise(ledger, row.id)) for row in reading.list_batches(ledger, limit=100)]
+    if json:
+        print_json([data.of_summary(summary) | {"source": row.source} for row, summary in batches])
+        return
+    zone = services.settings.preferences.timezone
+    print_table(
+        ("Batch", "Started", "Published", "Failed", "Waiting", "Name"),
+        [
+            (
+                row.id,
+                clock(row.started_at, zone)[5:16],
+                f"{summary.published:,}/{summary.total:,}",
+                f"{summary.failed:,}",
+                f"{summary.waiting:,}",
+                row.name,
+            )
+            for row, summary in batches
+        ],
+        right=(2, 3, 4),
+    )
+    print_next("imagechord status BATCH", "the beginning of an id is enough")

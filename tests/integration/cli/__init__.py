@@ -1,0 +1,1 @@
+"""The real ``imagechord`` process, in a folder of its own."""

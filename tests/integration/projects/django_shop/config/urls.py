@@ -1,0 +1,12 @@
+"""The project's addresses."""
+
+from __future__ import annotations
+
+from django.urls import path
+from shop import views
+
+urlpatterns = [
+    path("pictures", views.pictures),
+    path("pictures/<str:batch>", views.progress),
+    path("orders/<str:order>", views.orders),
+]

@@ -1,0 +1,153 @@
+"""A Flask and a Django shop, each with a Celery app of its own, that call ``from tasks.batches import submit``."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from celery import Celery
+
+from tests.integration.programs import CELERY, QUICK, ROOT, WORKER, Stack, private_stack
+from tests.stand_ins.ports import free_ports, wait_until_up
+from tests.waiting import wait_until
+
+PROJECTS = Path(__file__).parent / "projects"
+ROWS = [{"sku": f"S-{n}", "name": f"머그컵 {n}", "color": "파랑"} for n in range(1, 4)]
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A running host project."""
+
+    name: str
+    url: str
+    stack: Stack
+
+    def call(self, method: str, path: str, json: Any = None) -> requests.Response:
+        """Ask the shop's own web server."""
+        return requests.request(method, f"{self.url}{path}", json=json, timeout=30)
+
+    def published(self, batch: str) -> int:
+        """How many pictures the shop says are published."""
+        return int(self.call("GET", f"/pictures/{batch}").json()["published"])
+
+
+@contextmanager
+def shop(name: str, server: list[str], celery_app: str, folder: Path) -> Iterator[Shop]:
+    """The project's web server and worker beside an imagechord worker, on one broker."""
+    project = PROJECTS / f"{name}_shop"
+    port = free_ports(1)[0]
+    with private_stack(folder) as stack:
+        path = {"PYTHONPATH": f"{project}:{ROOT}", "SHOP_BROKER_URL": stack.kombu_url}
+        host = {
+            "web": [sys.executable, *server, str(port)],
+            "host": [*CELERY, "-A", celery_app, "worker", "--pool", "solo", *QUICK],
+        }
+        with stack.running({"worker": WORKER}), stack.running(host, project, **path):
+            url = f"http://127.0.0.1:{port}"
+            wait_until_up(f"{url}/nothing-here", folder / "web.log")
+            wait_until(lambda: "ready." in stack.log("host"), what="the host's worker")
+            yield Shop(f"{name}_shop", url, stack)
+
+
+@pytest.fixture(scope="module")
+def flask_shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """The Flask project, served by ``flask run``."""
+    server = ["-m", "flask", "--app", "shop", "run", "--port"]
+    with shop("flask", server, "shop:celery", tmp_path_factory.mktemp("flask")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def django_shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """The Django project, served by ``manage.py runserver``; its settings are in a package called config."""
+    server = ["manage.py", "runserver", "--noreload"]
+    with shop("django", server, "config", tmp_path_factory.mktemp("django")) as running:
+        yield running
+
+
+@pytest.fixture(params=["flask_shop", "django_shop"])
+def host(request: pytest.FixtureRequest) -> Shop:
+    """Each of the two."""
+    found: Shop = request.getfixturevalue(request.param)
+    return found
+
+
+def test_rows_posted_to_a_view_become_published_pictures(host: Shop) -> None:
+    """The view answers 202 with the batch, and a worker that knows nothing of the shop publishes it."""
+    answer = host.call("POST", "/pictures", ROWS)
+    assert answer.status_code == 202, answer.text
+
+    wait_until(lambda: host.published(answer.json()["batch"]) == len(ROWS), what="the batch")
+
+    pictures = sorted(path.name.split("-")[1] for path in (host.stack.folder / "output").glob("S-*"))
+    assert pictures[:3] == ["1", "2", "3"]
+
+
+def test_the_hosts_celery_stays_its_own(host: Shop) -> None:
+    """After imagechord was used, the current app is the host's, and its tasks run on its own worker and queue."""
+    assert host.call("POST", "/pictures", ROWS).status_code == 202
+
+    answer = host.call("POST", "/orders/42").json()
+
+    assert answer == {
+        "results": ["receipt for 42", f"parcel for 42 by {host.name}"],
+        "current_app": host.name,
+    }
+    assert "shop.receipt" not in host.stack.log("worker")
+    assert "imagechord." not in host.stack.log("host")
+
+
+def test_bad_rows_start_nothing(host: Shop) -> None:
+    """A row without its field is the caller's error, raised in the view before anything is written."""
+    assert host.call("POST", "/pictures", [{"sku": "BAD-1", "name": "이름만"}]).status_code == 500
+    assert "BAD-1" not in host.stack.log("worker")
+
+
+def test_another_code_base_starts_a_batch_by_name(flask_shop: Shop) -> None:
+    """``send_task`` from a Celery app that has none of our code needs the task's name and the control queue."""
+    stranger = Celery("stranger", broker=flask_shop.stack.kombu_url, set_as_current=False)
+    rows = [{**row, "sku": f"X-{n}"} for n, row in enumerate(ROWS)]
+    with stranger.connection_for_write() as connection:
+        stranger.send_task(
+            "imagechord.start_batch",
+            kwargs={"rows": rows, "template": "product_hero", "model": "preview", "idempotency_key": "order-7"},
+            queue="imagechord.control",
+            connection=connection,
+        )
+
+    output = flask_shop.stack.folder / "output"
+    wait_until(lambda: len(list(output.glob("X-*"))) == len(rows), what="the stranger's pictures")
+
+
+def test_the_readmes_python_example_publishes(flask_shop: Shop) -> None:
+    """The first Python block of README.md, run as it stands beside a worker."""
+    readme = (ROOT / "README.md").read_text("utf-8")
+    code = readme.partition("```python\n")[2].partition("```")[0]
+    environment = {**os.environ, **flask_shop.stack.environment}
+
+    ran = subprocess.run(
+        [sys.executable, "-c", code], env=environment, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+    )
+
+    assert ran.stdout.startswith("1 ['file://"), ran.stdout
+
+
+def test_imported_before_the_hosts_app_it_is_still_nobodys_default() -> None:
+    """In a Django process Celery makes the first app the default one of all threads: ours must not be it."""
+    script = "import threading, tasks.celery, celery; "
+    script += "show = threading.Thread(target=lambda: print(celery.current_app.main)); show.start(); show.join()"
+    environment = {"PYTHONPATH": f"{PROJECTS / 'django_shop'}:{ROOT}", "DJANGO_SETTINGS_MODULE": "config.settings"}
+    environment |= {"SHOP_BROKER_URL": "memory://", "PATH": os.environ["PATH"]}
+
+    ran = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+
+    assert ran.stdout.strip() == "default"

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tasks.core.errors import ConfigurationError
+from tasks.settings import load_settings, shipped_config
+
+
+def test_the_environment_wins_over_the_dotenv_file(tmp_path: Path) -> None:
+    """A value of ``.env`` holds until the environment has one; ``sources`` says which it was."""
+    (tmp_path / ".env").write_text("CMS_URL=http://file\nCMS_TOKEN=from-file\n", "utf-8")
+    settings = load_settings({"CMS_URL": "http://environment"}, tmp_path)
+    assert (settings.get("CMS_URL"), settings.get("CMS_TOKEN")) == ("http://environment", "from-file")
+    assert (settings.sources["CMS_URL"], settings.sources["CMS_TOKEN"]) == ("environment", ".env")
+
+
+def test_an_empty_value_counts_as_unset(tmp_path: Path) -> None:
+    """``S3_BUCKET=`` in a compose file means no bucket."""
+    assert load_settings({"S3_BUCKET": ""}, tmp_path).get("S3_BUCKET") is None
+
+
+def test_nothing_set_means_folders_beside_the_caller(tmp_path: Path) -> None:
+    """State, staging, ledger and output lie under the working folder; no broker is assumed."""
+    settings = load_settings({}, tmp_path)
+    assert settings.home == tmp_path / ".imagechord"
+    assert settings.output == tmp_path / "output"
+    assert settings.database_url == f"sqlite:///{tmp_path / '.imagechord' / 'ledger.sqlite3'}"
+    assert settings.staging_url == (tmp_path / ".imagechord" / "staging").as_uri()
+    assert settings.redis_url is None
+
+
+def test_our_own_redis_variable_wins_over_the_shops(tmp_path: Path) -> None:
+    """REDIS_URL is often the shop's cache; IMAGECHORD_REDIS_URL is ours."""
+    both = {"REDIS_URL": "redis://cache", "IMAGECHORD_REDIS_URL": "redis://ours"}
+    assert load_settings(both, tmp_path).redis_url == "redis://ours"
+    assert load_settings({"REDIS_URL": "redis://cache"}, tmp_path).redis_url == "redis://cache"
+
+
+def test_an_overlay_changes_single_keys_of_the_shipped_files(tmp_path: Path) -> None:
+    """A shop overrides one limit and adds one model; everything else stays as shipped."""
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "models.toml").write_text(
+        '[models.nano-banana-2.limits]\nper_minute = 7\n[models.mine]\nprovider = "preview"\nmodel = "mine"\n', "utf-8"
+    )
+    models = load_settings({}, tmp_path).catalogue.models
+    shipped = load_settings({}, tmp_path / "elsewhere").catalogue.models
+    assert models["nano-banana-2"].limits.per_minute == 7
+    assert models["nano-banana-2"].model == shipped["nano-banana-2"].model
+    assert set(models) == {*shipped, "mine"}
+
+
+def test_a_config_folder_of_the_host_project_is_left_alone(tmp_path: Path) -> None:
+    """Django projects often own a package called ``config``: without a TOML file of ours it is not read."""
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "settings.py").write_text("raise SystemExit", "utf-8")
+    assert load_settings({}, tmp_path).config_overlay is None
+
+
+def test_a_config_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    """A typo in IMAGECHORD_CONFIG must not silently mean the shipped prices."""
+    with pytest.raises(ConfigurationError, match="IMAGECHORD_CONFIG='nowhere' is not a folder"):
+        _ = load_settings({"IMAGECHORD_CONFIG": "nowhere"}, tmp_path).catalogue
+
+
+def test_broken_toml_is_reported_with_its_file(tmp_path: Path) -> None:
+    """The message names the file and the place."""
+    (tmp_path / "models.toml").write_text("[models\n", "utf-8")
+    with pytest.raises(ConfigurationError, match=r"models\.toml: not valid TOML: .*line 1"):
+        _ = load_settings({"IMAGECHORD_CONFIG": str(tmp_path)}, tmp_path).catalogue
+
+
+def test_an_unknown_cms_preset_lists_those_there_are(tmp_path: Path) -> None:
+    """CMS_PRESET is checked against ``cms.toml``."""
+    with pytest.raises(ConfigurationError, match=r"CMS_PRESET='drupal' is not in cms\.toml; there are: .*generic"):
+        _ = load_settings({"CMS_PRESET": "drupal"}, tmp_path).cms_preset
+
+
+def test_the_shipped_configuration_is_found() -> None:
+    """In a checkout it is the folder beside the package."""
+    assert (shipped_config() / "models.toml").is_file()
