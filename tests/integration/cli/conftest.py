@@ -38,5 +38,3 @@ def _shop(folder: Path) -> Iterator[Shop]:
         wait_until(lambda: not shop.running(), 15, "the end of every process")
     finally:
         shutil.rmtree(temporary)
-
-

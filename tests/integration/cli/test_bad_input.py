@@ -33,9 +33,7 @@ BAD = {
     ),
     "a workbook named csv": Bad(b"PK\x03\x04....", ("products.csv", "Excel workbook", ".xlsx")),
     "an unknown ending": Bad(ARTICLE, ("products.pdf", ".csv"), name="products.pdf"),
-    "a missing column": Bad(
-        "sku,title_of_it,color\nA,Mug,white\n", ("{name}", "'title_of_it'", "--map name=COLUMN")
-    ),
+    "a missing column": Bad("sku,title_of_it,color\nA,Mug,white\n", ("{name}", "'title_of_it'", "--map name=COLUMN")),
     "no column for the key": Bad("number,name,color\n1,Mug,white\n", ("sku", "'number'", "--map sku=COLUMN")),
     "an empty cell": Bad(HEADER + "A,,white\n", ("line 2", "column 'name'", "{name}", "Fill the cell")),
     "an empty key": Bad(HEADER + ",Mug,white\n", ("line 2", "column 'sku'", "empty")),
@@ -118,7 +116,10 @@ def test_every_bad_row_is_reported_at_once(shop: Shop) -> None:
 
 def test_debug_shows_the_traceback_wherever_it_stands(shop: Shop) -> None:
     """--debug may be written before or after the command."""
-    for arguments in (("--debug", "plan", "gone.csv", "-t", "product"), ("plan", "gone.csv", "-t", "product", "--debug")):
+    for arguments in (
+        ("--debug", "plan", "gone.csv", "-t", "product"),
+        ("plan", "gone.csv", "-t", "product", "--debug"),
+    ):
         ran = shop.call(*arguments)
         assert ran.returncode != 0
         assert "Traceback" in ran.stderr
@@ -144,7 +145,7 @@ def test_without_a_ledger_nothing_is_made_to_be_looked_at(command: str, shop: Sh
 
 def test_a_broken_configuration_names_file_and_key(shop: Shop) -> None:
     """An overlay with a slip in it stops every command with the file, the table and the nearest setting."""
-    shop.write("config/models.toml", '[models.preview]\nprize_usd = 1\n')
+    shop.write("config/models.toml", "[models.preview]\nprize_usd = 1\n")
 
     ran = shop.call("models")
 

@@ -71,7 +71,9 @@ def test_the_sample_is_published_end_to_end(shop: Shop) -> None:
 
     assert ran.returncode == 0, ran.stderr
     assert "✅ 24/24" in ran.stdout
-    report = Path(next(line for line in ran.stdout.splitlines() if line.startswith("Report: ")).removeprefix("Report: "))
+    report = Path(
+        next(line for line in ran.stdout.splitlines() if line.startswith("Report: ")).removeprefix("Report: ")
+    )
     assert "KR-0101" in report.read_text("utf-8")
     pictures = sorted((shop.folder / "output").glob("*.jpg"))
     assert len(pictures) == 24
