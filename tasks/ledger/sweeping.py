@@ -25,19 +25,18 @@ def unclaimed_before(ledger: Ledger, moment: datetime, limit: int = 1000) -> lis
 
 def releasable(ledger: Ledger) -> list[tuple[str, str]]:
     """(batch, model) pairs with planned images that are due."""
-    now = datetime.now(UTC)
+    # The pairs come from the index alone; the first image that is due ends the look into each.
+    pairs = (
+        select(image.c.batch_id, image.c.model)
+        .join(batch, batch.c.id == image.c.batch_id)
+        .where(batch.c.phase == "started", image.c.state == State.PLANNED)
+        .distinct()
+        .subquery()
+    )
+    same = (image.c.batch_id == pairs.c.batch_id, image.c.model == pairs.c.model, image.c.state == State.PLANNED)
+    any_due = select(image.c.id).where(*same, due(datetime.now(UTC))).exists()
     with ledger.read() as connection:
-        rows = connection.execute(
-            select(image.c.batch_id, image.c.model)
-            .join(batch, batch.c.id == image.c.batch_id)
-            .where(
-                batch.c.phase == "started",
-                image.c.state == State.PLANNED,
-                due(now),
-            )
-            .distinct()
-        ).all()
-    return [(row.batch_id, row.model) for row in rows]
+        return [(row.batch_id, row.model) for row in connection.execute(select(pairs).where(any_due))]
 
 
 def resting_unsaid(ledger: Ledger) -> list[str]:
