@@ -6,17 +6,13 @@ import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
-
-from redis import Redis
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tasks.core.errors import ConfigurationError
 from tasks.core.keys import is_content_addressed
 from tasks.core.money import usd_micros
 from tasks.core.retry import RetryRules
 from tasks.delivery.base import Cms, Notifier
-from tasks.delivery.cms import HttpCms, RecordedCms
-from tasks.delivery.slack import NullNotifier, SlackWebhook
 from tasks.ledger.engine import Ledger, parse_database_url
 from tasks.ledger.migrate import require_current
 from tasks.providers.base import Provider
@@ -25,8 +21,10 @@ from tasks.settings import Settings, load_settings, shipped_config
 from tasks.storage.base import PublicStore, Staging
 from tasks.storage.folder import FolderPublic
 from tasks.storage.locations import staging_from_url
-from tasks.storage.s3 import S3Public
 from tasks.storage.s3_client import S3ClientFactory, S3Connection
+
+if TYPE_CHECKING:
+    from redis import Redis
 
 _T = TypeVar("_T")
 
@@ -130,6 +128,8 @@ class Services:
         url = self.settings.redis_url
         if url is None:
             raise ConfigurationError("no broker: set IMAGECHORD_REDIS_URL or REDIS_URL")
+        from redis import Redis  # as below: what a command does not use, it need not wait for
+
         return Redis.from_url(url, socket_timeout=5, socket_connect_timeout=5, health_check_interval=25)
 
     @property
@@ -148,6 +148,8 @@ class Services:
         bucket = self.settings.get("S3_BUCKET")
         if bucket is None:
             return FolderPublic(self.settings.output, base_url)
+        from tasks.storage.s3 import S3Public
+
         return S3Public(
             self._s3,
             bucket,
@@ -164,12 +166,16 @@ class Services:
         return preferences.cache_control.replace(", immutable", "")
 
     def _open_cms(self) -> Cms:
+        from tasks.delivery.cms import HttpCms, RecordedCms
+
         url = self.settings.get("CMS_URL")
         if url is None:
             return RecordedCms()
         return HttpCms(url, self.settings.get("CMS_TOKEN"), self.settings.cms_preset)
 
     def _open_notifier(self) -> Notifier:
+        from tasks.delivery.slack import NullNotifier, SlackWebhook
+
         url = self.settings.get("SLACK_WEBHOOK_URL")
         return NullNotifier() if url is None else SlackWebhook(url)
 

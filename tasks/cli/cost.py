@@ -26,9 +26,10 @@ def cost(
     ] = None,
     json: options.Json = False,
 ) -> None:
-    """Compare what 100 to 100,000 pictures cost, by model, with manual design beside them.
+    """Compare what 100 to 100,000 pictures cost.
 
-    List prices of models.toml, each with its date and source: what a first try costs, without retries.
+    By model, with manual design beside them. List prices of models.toml, each with its date and source: what a
+    first try costs, without retries.
     [bold]imagechord plan[/bold] prices your own rows.
     """
     settings = load_settings()

@@ -29,10 +29,10 @@ Counts = Mapping[State, int]
 
 
 def watch(batch: options.Batch = None, json: options.Json = False) -> None:
-    """Show a batch's progress until it rests, then its summary, report and exit code.
+    """Show a batch's progress until it rests.
 
-    Ctrl-C stops watching; the batch goes on. Asks the ledger only: any machine that reaches it can watch. Says so
-    when no worker serves the batch.
+    Then says goodbye as run does: summary, report, next command, exit code. Ctrl-C stops watching; the batch goes on.
+    Asks the ledger only: any machine that reaches it can watch. Says so when no worker serves the batch.
     """
     services = current_services()
     batch_id = reading.find_batch(open_ledger(services), batch).id
