@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tasks.core.errors import ConfigurationError
-from tasks.core.keys import is_content_addressed
+from tasks.core.keys import cache_control
 from tasks.core.money import usd_micros
 from tasks.core.retry import RetryRules
 from tasks.delivery.base import Cms, Notifier
@@ -137,8 +137,14 @@ class Services:
         return self._once("s3", self._s3_factory)
 
     def _s3_factory(self) -> S3ClientFactory:
+        get = self.settings.get
         connection = S3Connection(
-            endpoint_url=self.settings.get("AWS_ENDPOINT_URL_S3"),
+            region=get("AWS_REGION") or get("AWS_DEFAULT_REGION"),
+            profile=get("AWS_PROFILE"),
+            access_key_id=get("AWS_ACCESS_KEY_ID"),
+            secret_access_key=get("AWS_SECRET_ACCESS_KEY"),
+            session_token=get("AWS_SESSION_TOKEN"),
+            endpoint_url=get("AWS_ENDPOINT_URL_S3"),
             max_connections=self.settings.preferences.worker_concurrency,
         )
         return S3ClientFactory(connection)
@@ -150,20 +156,14 @@ class Services:
             return FolderPublic(self.settings.output, base_url)
         from tasks.storage.s3 import S3Public
 
+        preferences = self.settings.preferences
         return S3Public(
             self._s3,
             bucket,
             base_url=base_url,
             endpoint_url=self.settings.get("AWS_ENDPOINT_URL_S3"),
-            cache_control=self._cache_control(),
+            cache_control=cache_control(preferences.key_pattern, preferences.cache_control),
         )
-
-    def _cache_control(self) -> str:
-        """A key without the fingerprint is overwritten by the next picture: it must not be immutable."""
-        preferences = self.settings.preferences
-        if is_content_addressed(preferences.key_pattern):
-            return preferences.cache_control
-        return preferences.cache_control.replace(", immutable", "")
 
     def _open_cms(self) -> Cms:
         from tasks.delivery.cms import HttpCms, RecordedCms

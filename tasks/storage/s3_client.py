@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,13 +13,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class S3Connection:
-    """How to reach S3. Credentials are boto3's own business (environment, profile, role).
+    """How to reach S3. What is ``None`` is boto3's own business (profile, role, instance).
 
     ``endpoint_url`` set means an S3-compatible store, addressed by path. ``max_connections`` should be the
     worker's concurrency: with fewer, threads wait for each other's connections.
     """
 
     region: str | None = None
+    profile: str | None = None
+    access_key_id: str | None = None
+    secret_access_key: str | None = field(default=None, repr=False)
+    session_token: str | None = field(default=None, repr=False)
     endpoint_url: str | None = None
     max_connections: int = 32
     connect_timeout_seconds: float = 5.0
@@ -47,7 +51,13 @@ def build_client(connection: S3Connection) -> S3Client:
         s3={"addressing_style": "path" if connection.endpoint_url else "auto"},
     )
     # a session of our own: boto3's default session is not safe to share between threads
-    return boto3.session.Session().client("s3", endpoint_url=connection.endpoint_url, config=config)
+    session = boto3.session.Session(
+        aws_access_key_id=connection.access_key_id,
+        aws_secret_access_key=connection.secret_access_key,
+        aws_session_token=connection.session_token,
+        profile_name=connection.profile,
+    )
+    return session.client("s3", endpoint_url=connection.endpoint_url, config=config)
 
 
 class S3ClientFactory:

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from tasks.services import Services
+from tasks.settings import load_settings
+from tasks.storage.s3 import S3Public
+
+
+def test_s3_credentials_of_the_dotenv_file_reach_boto3(tmp_path: Path) -> None:
+    """boto3 does not read ``.env``: what stands there is handed to it, and the region with it."""
+    (tmp_path / ".env").write_text(
+        "S3_BUCKET=shop\nAWS_ACCESS_KEY_ID=AKIDFROMFILE\nAWS_SECRET_ACCESS_KEY=s3cret\nAWS_REGION=ap-northeast-2\n",
+        "utf-8",
+    )
+    public = Services(load_settings({}, tmp_path)).public
+    assert isinstance(public, S3Public)
+    client = public.client_factory()
+    signed = client.generate_presigned_url("get_object", Params={"Bucket": "shop", "Key": "a"})
+    assert "AKIDFROMFILE" in signed
+    assert public.url("a.png") == "https://shop.s3.ap-northeast-2.amazonaws.com/a.png"
+    assert "s3cret" not in repr(public.client_factory.connection)  # type: ignore[attr-defined]
+
+
+def test_names_that_are_overwritten_are_not_immutable(tmp_path: Path) -> None:
+    """With the article's ``{sku}.png`` a new picture takes the old one's name, so caches must ask again."""
+    (tmp_path / "imagechord.toml").write_text('key_pattern = "{sku}.png"\n', "utf-8")
+    for config, expected in (({"IMAGECHORD_CONFIG": "."}, False), ({}, True)):
+        services = Services(load_settings({"S3_BUCKET": "shop", "AWS_REGION": "eu-west-1", **config}, tmp_path))
+        public = services.public
+        assert isinstance(public, S3Public)
+        assert public.cache_control.startswith("public, max-age=31536000")
+        assert ("immutable" in public.cache_control) is expected
