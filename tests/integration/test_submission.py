@@ -25,9 +25,9 @@ def services(tmp_path: Path) -> Services:
 
 def test_planning_leaves_no_trace(services: Services, tmp_path: Path) -> None:
     """``plan`` validates and prices, and creates neither a ledger nor a folder."""
-    summary, problems, _notes = plan(services, Request(ROWS, "product", model="nano-banana-2"))
-    assert (summary.images, problems) == (3, [])
-    assert summary.cost.low == 3 * 5_000
+    planned = plan(services, Request(ROWS, "product", model="nano-banana-2"))
+    assert (planned.summary.images, planned.problems) == (3, [])
+    assert planned.summary.cost.low == 3 * 5_000
     assert list(tmp_path.iterdir()) == []
 
 

@@ -161,8 +161,6 @@ def test_what_is_expected_makes_no_noise(make_stack: MakeStack, api: AnycapApi) 
 @pytest.mark.parametrize("pool", ["prefork", "gevent"])
 def test_other_pools_work_too(make_stack: MakeStack, api: AnycapApi, pool: str) -> None:
     """``-P`` chooses another pool; a small batch is published by it."""
-    if pool == "gevent":
-        pytest.importorskip("gevent")
     stack = make_stack(NERVOUS)
     stack.start_worker("one", "-P", pool, "-c", "3")
     batch_id = stack.run(rows(NAMES))

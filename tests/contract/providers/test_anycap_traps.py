@@ -254,7 +254,7 @@ def test_a_missing_program_holds_the_model(fake: FakeAnycap, make_request: MakeR
     with pytest.raises(Account, match="npm install -g @anycap/cli"):
         provider.generate(make_request())
     health = provider.check()
-    assert (health.status, health.mend) == ("bad", "npm install -g @anycap/cli")
+    assert (health.status, health.mend) == ("bad", "install it: npm install -g @anycap/cli")
 
 
 def test_a_program_that_is_none_holds_the_model(fake: FakeAnycap, make_request: MakeRequest, tmp_path: Path) -> None:
