@@ -20,14 +20,14 @@ class S3Connection:
     """
 
     region: str | None = None
-    profile: str | None = None
-    access_key_id: str | None = None
-    secret_access_key: str | None = field(default=None, repr=False)
-    session_token: str | None = field(default=None, repr=False)
     endpoint_url: str | None = None
     max_connections: int = 32
     connect_timeout_seconds: float = 5.0
     read_timeout_seconds: float = 60.0
+    profile: str | None = None
+    access_key_id: str | None = None
+    secret_access_key: str | None = field(default=None, repr=False)
+    session_token: str | None = field(default=None, repr=False)
 
 
 def build_client(connection: S3Connection) -> S3Client:
