@@ -53,7 +53,7 @@ def test_plan_tells_everything_and_touches_nothing(shop: Shop) -> None:
     assert "$0.0450 (₩63) low · $0.0464 (₩65) expected · $0.14 (₩189) high" in " ".join(ran.stdout.split())
     assert "$15 – $30" in ran.stdout
     assert "1200x630" in ran.stdout
-    assert "주제: Classic T-Shirt" in ran.stdout
+    assert "Classic T-Shirt. 블로그" in ran.stdout
     assert shop.files() == {"products.csv"}
 
 
