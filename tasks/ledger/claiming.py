@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, case, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, case, or_, select, update
 
 from tasks.core.dispatch import Ticket
 from tasks.core.errors import LeaseLost, Superseded
@@ -19,6 +19,25 @@ from tasks.ledger.upsert import insert_new
 
 _BEYOND = frozenset({State.GENERATED, State.UPLOADED, State.PUBLISHED})
 _SAME_PICTURE_WAIT = timedelta(seconds=5)
+
+
+# Built once: making a statement costs more than running it. An update takes its SET columns from the values given.
+_LEASED = select(worker.c.id).where(worker.c.id == bindparam("the_worker"), worker.c.stopped_at.is_(None)).exists()
+_LOAD = select(image, _LEASED.label("leased")).where(image.c.id == bindparam("the_image")).with_for_update(of=image)
+_MOVE = update(image).where(image.c.id == bindparam("the_image"))
+_BEGIN_ATTEMPT = attempt.insert()
+_PRICE = bindparam("price", type_=batch.c.reserved_usd_micros.type)
+_RESERVE = (
+    update(batch)
+    .where(batch.c.id == bindparam("the_batch"))
+    .where(
+        or_(
+            batch.c.budget_usd_micros.is_(None),
+            batch.c.spent_usd_micros + batch.c.reserved_usd_micros + _PRICE <= batch.c.budget_usd_micros,
+        )
+    )
+    .values(reserved_usd_micros=batch.c.reserved_usd_micros + _PRICE)
+)
 
 
 class NoClaim(StrEnum):
@@ -56,15 +75,12 @@ def claim(ledger: Ledger, ticket: Ticket, worker_id: str) -> Claim | NoClaim:
         if obstacle is None:
             _take(connection, row, worker_id, price, now)
             return _claim(row, spec, price, fence=row.fence + 1, number=row.attempts + 1)
-        connection.execute(update(image).where(image.c.id == row.id).values(moved_at=now, **obstacle))
+        connection.execute(_MOVE, {"the_image": row.id, "moved_at": now, **obstacle})
     raise Superseded(f"image {row.key!r} waits: {obstacle.get('error_message', 'its picture is being bought')}")
 
 
 def _load(connection: Connection, ticket: Ticket, worker_id: str) -> Row[Any]:
-    leased = select(worker.c.id).where(worker.c.id == worker_id, worker.c.stopped_at.is_(None)).exists()
-    row = connection.execute(
-        select(image, leased.label("leased")).where(image.c.id == ticket.image_id).with_for_update(of=image)
-    ).first()
+    row = connection.execute(_LOAD, {"the_image": ticket.image_id, "the_worker": worker_id}).first()
     if row is None:
         raise Superseded(f"image {ticket.image_id} is not in this ledger")
     if row.dispatch_no != ticket.dispatch_no:
@@ -108,13 +124,7 @@ def _obstacle(connection: Connection, row: Row[Any], owner: int, price: int, now
         if other == State.GENERATING:
             return {"state": State.PLANNED, "not_before": now + _SAME_PICTURE_WAIT}
         connection.execute(update(picture).where(picture.c.fingerprint == row.fingerprint).values(image_id=row.id))
-    total = batch.c.spent_usd_micros + batch.c.reserved_usd_micros + price
-    reserved = connection.execute(
-        update(batch)
-        .where(batch.c.id == row.batch_id)
-        .where(or_(batch.c.budget_usd_micros.is_(None), total <= batch.c.budget_usd_micros))
-        .values(reserved_usd_micros=batch.c.reserved_usd_micros + price)
-    )
+    reserved = connection.execute(_RESERVE, {"the_batch": row.batch_id, "price": price})
     if reserved.rowcount == 1:
         return None
     message = "the batch's budget is reached"
@@ -123,27 +133,28 @@ def _obstacle(connection: Connection, row: Row[Any], owner: int, price: int, now
 
 def _take(connection: Connection, row: Row[Any], worker_id: str, price: int, now: datetime) -> None:
     connection.execute(
-        update(image)
-        .where(image.c.id == row.id)
-        .values(
-            state=State.GENERATING,
-            worker_id=worker_id,
-            fence=row.fence + 1,
-            attempts=row.attempts + 1,
-            reserved_usd_micros=price,
-            moved_at=now,
-        )
+        _MOVE,
+        {
+            "the_image": row.id,
+            "state": State.GENERATING,
+            "worker_id": worker_id,
+            "fence": row.fence + 1,
+            "attempts": row.attempts + 1,
+            "reserved_usd_micros": price,
+            "moved_at": now,
+        },
     )
     connection.execute(
-        attempt.insert().values(
-            image_id=row.id,
-            number=row.attempts + 1,
-            dispatch_no=row.dispatch_no,
-            fence=row.fence + 1,
-            model=row.model,
-            worker_id=worker_id,
-            started_at=now,
-        )
+        _BEGIN_ATTEMPT,
+        {
+            "image_id": row.id,
+            "number": row.attempts + 1,
+            "dispatch_no": row.dispatch_no,
+            "fence": row.fence + 1,
+            "model": row.model,
+            "worker_id": worker_id,
+            "started_at": now,
+        },
     )
 
 

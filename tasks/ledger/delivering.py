@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 
 from tasks.core.dispatch import StepName, Ticket
 from tasks.core.errors import StepError, Superseded
@@ -21,6 +21,19 @@ _BEYOND = {
     StepName.PATCH: frozenset({State.PUBLISHED}),
 }
 
+# Built once: making a statement costs more than running it. An update takes its SET columns from the values given.
+_LOAD = (
+    select(image, picture, batch.c.key_pattern)
+    .join(batch, batch.c.id == image.c.batch_id)
+    .outerjoin(picture, picture.c.fingerprint == image.c.fingerprint)
+    .where(image.c.id == bindparam("the_image"))
+)
+_MOVE = update(image).where(
+    image.c.id == bindparam("the_image"),
+    image.c.dispatch_no == bindparam("the_dispatch"),
+    image.c.state == bindparam("the_state"),
+)
+
 
 def load(ledger: Ledger, ticket: Ticket, step: StepName) -> Delivery | None:
     """Read what the step needs; ``None`` when the image is beyond it (then the chain simply goes on).
@@ -28,12 +41,7 @@ def load(ledger: Ledger, ticket: Ticket, step: StepName) -> Delivery | None:
     Raises Superseded when the message is out of date or the image is not where the step begins.
     """
     with ledger.read() as connection:
-        row = connection.execute(
-            select(image, picture, batch.c.key_pattern)
-            .join(batch, batch.c.id == image.c.batch_id)
-            .outerjoin(picture, picture.c.fingerprint == image.c.fingerprint)
-            .where(image.c.id == ticket.image_id)
-        ).first()
+        row = connection.execute(_LOAD, {"the_image": ticket.image_id}).first()
     if row is None:
         raise Superseded(f"image {ticket.image_id} is not in this ledger")
     if row.dispatch_no != ticket.dispatch_no:
@@ -112,16 +120,9 @@ def settle_delivery_failure(
 
 
 def _move(ledger: Ledger, delivery: Delivery, step: StepName, **values: Any) -> None:
+    mine = {"the_image": delivery.image_id, "the_dispatch": delivery.dispatch_no, "the_state": _ENTRY[step]}
     with ledger.write(lasting=False) as connection:
-        moved = connection.execute(
-            update(image)
-            .where(
-                image.c.id == delivery.image_id,
-                image.c.dispatch_no == delivery.dispatch_no,
-                image.c.state == _ENTRY[step],
-            )
-            .values(moved_at=datetime.now(UTC), **values)
-        )
+        moved = connection.execute(_MOVE, {**mine, "moved_at": datetime.now(UTC), **values})
     # A twin of this very message may have been quicker: then the work is done, and the chain goes on.
     if moved.rowcount != 1 and load(ledger, Ticket(delivery.image_id, delivery.dispatch_no), step) is not None:
         raise Superseded(f"image {delivery.key!r} was moved by another worker during {step}")

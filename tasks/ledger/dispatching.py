@@ -6,7 +6,20 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, or_, select, true, update
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Row,
+    and_,
+    bindparam,
+    case,
+    func,
+    or_,
+    select,
+    true,
+    update,
+)
 
 from tasks.core.dispatch import REMAINING, Dispatch, Ticket
 from tasks.core.states import State
@@ -46,7 +59,7 @@ def release(ledger: Ledger, batch_id: str, model: str, window: int) -> list[Disp
     return [_dispatch(row, State.GENERATED if row.bought else State.QUEUED) for row in rows]
 
 
-def due(now: datetime) -> ColumnElement[bool]:
+def due(now: datetime | BindParameter[Any]) -> ColumnElement[bool]:
     """Whether an image's wait, if it has one, is over."""
     return or_(image.c.not_before.is_(None), image.c.not_before <= now)
 
@@ -59,12 +72,21 @@ def lost(now: datetime, moment: datetime) -> ColumnElement[bool]:
 
 def is_low(ledger: Ledger, batch_id: str, model: str, mark: int) -> bool:
     """Whether at most ``mark`` images of the batch and model are queued while planned ones are due."""
-    mine = and_(image.c.batch_id == batch_id, image.c.model == model)
-    waiting = select(image.c.id).where(mine, image.c.state == State.PLANNED, due(datetime.now(UTC))).limit(1)
+    here = {"the_batch": batch_id, "the_model": model}
     with ledger.read() as connection:
-        if connection.scalar(waiting) is None:
+        if connection.scalar(_WAITING, {**here, "now": datetime.now(UTC)}) is None:
             return False
-        return (connection.scalar(select(func.count()).where(mine, image.c.state == State.QUEUED)) or 0) <= mark
+        return (connection.scalar(_QUEUED, here) or 0) <= mark
+
+
+_HERE = and_(image.c.batch_id == bindparam("the_batch"), image.c.model == bindparam("the_model"))
+# Built once: they are asked after every picture.
+_WAITING = (
+    select(image.c.id)
+    .where(_HERE, image.c.state == State.PLANNED, due(bindparam("now", type_=image.c.not_before.type)))
+    .limit(1)
+)
+_QUEUED = select(func.count()).where(_HERE, image.c.state == State.QUEUED)
 
 
 def _move(connection: Connection, ids: Sequence[int], state: State, now: datetime, *, reused: bool) -> None:

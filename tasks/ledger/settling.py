@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from tasks.core.errors import ErrorClass, StepError, Superseded
 from tasks.core.pictures import StagedPicture
@@ -17,6 +17,29 @@ from tasks.ledger.rows import Claim
 from tasks.ledger.schema import attempt, batch, image, picture, thumbnail
 from tasks.ledger.trouble import patiently
 from tasks.ledger.upsert import insert_into
+
+# Built once: making a statement costs more than running it. An update takes its SET columns from the values given.
+_MOVE = (
+    update(image)
+    .where(
+        image.c.id == bindparam("the_image"),
+        image.c.fence == bindparam("the_fence"),
+        image.c.state == State.GENERATING,
+    )
+    .values(worker_id=None, reserved_usd_micros=0, cost_usd_micros=image.c.cost_usd_micros + bindparam("spent"))
+)
+_BOOK = (
+    update(batch)
+    .where(batch.c.id == bindparam("the_batch"))
+    .values(
+        reserved_usd_micros=batch.c.reserved_usd_micros - bindparam("price"),
+        spent_usd_micros=batch.c.spent_usd_micros + bindparam("spent"),
+    )
+)
+_END_ATTEMPT = update(attempt).where(
+    attempt.c.image_id == bindparam("the_image"), attempt.c.fence == bindparam("the_fence")
+)
+_KEEP = update(picture).where(picture.c.fingerprint == bindparam("the_fingerprint"), ~picture.c.bought)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,17 +133,8 @@ def _next(claim: Claim, error: StepError, decision: Decision, now: datetime) -> 
 
 def _move(connection: Connection, claim: Claim, now: datetime, *, spent: int, **values: Any) -> bool:
     """Settle the image if the claim still holds; whether it did."""
-    moved = connection.execute(
-        update(image)
-        .where(image.c.id == claim.image_id, image.c.fence == claim.fence, image.c.state == State.GENERATING)
-        .values(
-            worker_id=None,
-            reserved_usd_micros=0,
-            cost_usd_micros=image.c.cost_usd_micros + spent,
-            moved_at=now,
-            **values,
-        )
-    )
+    held = {"the_image": claim.image_id, "the_fence": claim.fence, "spent": spent}
+    moved = connection.execute(_MOVE, {**held, "moved_at": now, **values})
     return moved.rowcount == 1
 
 
@@ -130,38 +144,29 @@ def _too_late(claim: Claim) -> Superseded:
 
 def _book(connection: Connection, claim: Claim, spent: int) -> None:
     """Turn the reservation into what was spent. Last of all: every claim of the batch waits for this row."""
-    connection.execute(
-        update(batch)
-        .where(batch.c.id == claim.batch_id)
-        .values(
-            reserved_usd_micros=batch.c.reserved_usd_micros - claim.price_usd_micros,
-            spent_usd_micros=batch.c.spent_usd_micros + spent,
-        )
-    )
+    connection.execute(_BOOK, {"the_batch": claim.batch_id, "price": claim.price_usd_micros, "spent": spent})
 
 
 def _end_attempt(connection: Connection, claim: Claim, **outcome: Any) -> None:
-    connection.execute(
-        update(attempt).where(attempt.c.image_id == claim.image_id, attempt.c.fence == claim.fence).values(**outcome)
-    )
+    connection.execute(_END_ATTEMPT, {"the_image": claim.image_id, "the_fence": claim.fence, **outcome})
 
 
 def _record_picture(connection: Connection, claim: Claim, bought: Bought, now: datetime) -> None:
     """Keep the first picture that came: others may have been published from it already."""
     kept = connection.execute(
-        update(picture)
-        .where(picture.c.fingerprint == claim.fingerprint, ~picture.c.bought)
-        .values(
-            image_id=claim.image_id,
-            bought=True,
-            staging_key=bought.staged.key,
-            content_type=bought.staged.content_type,
-            extension=bought.extension,
-            size_bytes=bought.staged.size_bytes,
-            sha256=bought.staged.sha256,
-            cost_usd_micros=bought.cost_usd_micros,
-            bought_at=now,
-        )
+        _KEEP,
+        {
+            "the_fingerprint": claim.fingerprint,
+            "image_id": claim.image_id,
+            "bought": True,
+            "staging_key": bought.staged.key,
+            "content_type": bought.staged.content_type,
+            "extension": bought.extension,
+            "size_bytes": bought.staged.size_bytes,
+            "sha256": bought.staged.sha256,
+            "cost_usd_micros": bought.cost_usd_micros,
+            "bought_at": now,
+        },
     )
     if kept.rowcount == 1:
         connection.execute(

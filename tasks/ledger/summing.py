@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, select, true, update
+from sqlalchemy import ColumnElement, and_, bindparam, func, select, true, update
 
 from tasks.core.states import ACTIVE, ENDED, WAITING, State
 from tasks.core.summary import BatchSummary, FailureGroup
@@ -22,13 +22,17 @@ _SAYING = timedelta(minutes=1)
 def is_resting(ledger: Ledger, batch_id: str) -> bool:
     """Whether the batch has started and nothing in it is active."""
     with ledger.read() as connection:
-        return connection.scalar(select(batch.c.id).where(batch.c.id == batch_id, resting())) is not None
+        return connection.scalar(_RESTING, {"the_batch": batch_id}) is not None
 
 
 def resting() -> ColumnElement[bool]:
     """Whether a row of ``batch`` has started and none of its images is active."""
     active = select(image.c.id).where(image.c.batch_id == batch.c.id, image.c.state.in_(ACTIVE)).exists()
     return and_(batch.c.phase == "started", ~active)
+
+
+# Built once: it is asked after every picture.
+_RESTING = select(batch.c.id).where(batch.c.id == bindparam("the_batch"), resting())
 
 
 @dataclass(frozen=True, slots=True)
