@@ -66,6 +66,7 @@ def load(ledger: Ledger, ticket: Ticket, step: StepName) -> Delivery | None:
         extension=row.extension,
         size_bytes=row.size_bytes,
         sha256=row.sha256,
+        reused=row.reused,
         public_url=row.public_url,
     )
 

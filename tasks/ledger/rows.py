@@ -52,4 +52,5 @@ class Delivery:
     extension: str
     size_bytes: int
     sha256: str
+    reused: bool
     public_url: str | None

@@ -31,6 +31,17 @@ def test_waves_follow_each_other_without_the_sweep(make_stack: MakeStack, api: A
         assert "sweep:" not in worker.words
 
 
+def test_waves_of_pictures_that_are_there_already_follow_each_other_too(make_stack: MakeStack, api: AnycapApi) -> None:
+    """A batch that only publishes what was bought before needs neither the sweep nor a paid call."""
+    names = [f"cup-{n}" for n in range(25)]
+    stack = make_stack(PATIENT + WITHOUT_SWEEP)
+    stack.start_worker("one")
+    stack.run(rows(names), 40)
+    again = stack.run(rows(names), 40)
+    assert set(stack.states(again).values()) == {State.PUBLISHED}
+    assert len(api.charges) == len(names)
+
+
 def test_no_more_is_released_than_a_window(make_stack: MakeStack) -> None:
     """A batch of any size puts a window's worth of images into a model's queue, and not one more."""
     stack = make_stack(PATIENT + WITHOUT_SWEEP)
