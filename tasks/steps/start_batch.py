@@ -32,11 +32,13 @@ def start(services: Services, batch_id: str) -> None:
     announce_if_resting(services, batch_id)
 
 
-@app.task(name=routing.START_BATCH)
-def start_batch(batch_id: str | None = None, **request: Any) -> str:
+@app.task(bind=True, name=routing.START_BATCH)
+def start_batch(self: Any, /, batch_id: str | None = None, **request: Any) -> str:
     """Start a submitted batch, or submit one first: see :class:`tasks.submission.Request` for the arguments."""
     services = current_services()
     if batch_id is None:
-        batch_id = submit(services, Request.from_message(request)).batch_id
+        # A message that comes twice is one order, also when its sender gave no key.
+        order = {"idempotency_key": self.request.id} | request
+        batch_id = submit(services, Request.from_message(order)).batch_id
     start(services, batch_id)
     return batch_id

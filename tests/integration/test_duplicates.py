@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from tasks.core import routing
 from tasks.core.states import State
+from tasks.ledger import reading
 from tasks.ledger.schema import image
 from tasks.limits.epoch import broker_epoch
 from tests.integration.conftest import MakeStack
@@ -180,3 +181,16 @@ def test_lost_messages_are_found(make_stack: MakeStack, api: AnycapApi) -> None:
 def test_messages_that_were_never_sent_are_found(make_stack: MakeStack, api: AnycapApi) -> None:
     """A release that died before it could send is made good, the chord of it included."""
     check_found(make_stack, api, unpublished)
+
+
+def test_an_order_that_is_delivered_twice_is_one_batch(stack: Stack, api: AnycapApi) -> None:
+    """Rows that come with the message are submitted once, however often the broker delivers it."""
+    order = {"rows": rows(f"cup-{n}" for n in range(3)), "template": "tiny", "model": "quick"}
+    for _ in range(2):
+        stack.shop.send_task(routing.START_BATCH, kwargs=order, task_id="order-17", queue=routing.CONTROL_QUEUE)
+    worker = stack.start_worker()
+    wait_until(lambda: worker.words.count("order-17] succeeded") == 2, 30, "both deliveries")
+    (batch,) = reading.list_batches(stack.services.ledger)
+    stack.wait(batch.id)
+    assert len(reading.list_batches(stack.services.ledger)) == 1
+    assert len(api.charges) == 3
