@@ -8,13 +8,10 @@ started both comes to its end, the worker can finish the calls that are paid for
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
-from functools import partial
 from pathlib import Path
 
-from tasks.devstack.death import die_with_parent
+from tasks.devstack.death import start_child
 
 _APART = "--"
 
@@ -27,15 +24,7 @@ def command(log: Path, broker: list[str], arguments: tuple[str, ...]) -> list[st
 def _main() -> None:
     log, *arguments = sys.argv[1:]
     apart = arguments.index(_APART)
-    with Path(log).open("wb") as stream:
-        subprocess.Popen(
-            arguments[:apart],
-            stdout=stream,
-            stderr=stream,
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-            preexec_fn=partial(die_with_parent, os.getpid()),  # noqa: PLW1509 – one prctl call, no locks
-        )
+    start_child(arguments[:apart], Path(log))
     # While the broker starts; ``-A tasks`` then finds the module that is loaded already.
     from celery.__main__ import main
 

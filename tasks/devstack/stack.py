@@ -6,13 +6,12 @@ import contextlib
 import os
 import signal
 import subprocess
-from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from tasks.devstack import launch
-from tasks.devstack.death import die_with_parent
+from tasks.devstack.death import start_child
 from tasks.devstack.valkey import ValkeyFolder
 
 _STOP_SECONDS = 600.0
@@ -35,17 +34,12 @@ class EmbeddedStack:
 
     def __enter__(self) -> Self:
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        with self.log.open("ab") as log:
-            # A session of its own: Ctrl-C stops the command, and the command then stops the worker.
-            self._process = subprocess.Popen(
-                launch.command(self._folder.log, self._folder.command(), ("-A", "tasks", "worker", *_QUIET)),
-                env={**os.environ, "IMAGECHORD_REDIS_URL": self.url},
-                stdout=log,
-                stderr=log,
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,
-                preexec_fn=partial(die_with_parent, os.getpid()),  # noqa: PLW1509 – one prctl call, no locks
-            )
+        self._process = start_child(
+            launch.command(self._folder.log, self._folder.command(), ("-A", "tasks", "worker", *_QUIET)),
+            self.log,
+            {**os.environ, "IMAGECHORD_REDIS_URL": self.url},
+            append=True,
+        )
         try:
             self._folder.wait(self._process)
         except BaseException:

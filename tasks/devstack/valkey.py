@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import subprocess
 import tempfile
 import time
-from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -18,7 +16,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from tasks.core.errors import ConfigurationError
-from tasks.devstack.death import die_with_parent
+from tasks.devstack.death import start_child
 
 _START_SECONDS = 10.0
 
@@ -82,16 +80,7 @@ class EmbeddedValkey:
         self.url = self._folder.url
 
     def __enter__(self) -> Self:
-        with self._folder.log.open("wb") as log:
-            # A session of its own: Ctrl-C stops the owner, which then stops what it has started, and this last.
-            self._process = subprocess.Popen(
-                self._folder.command(),
-                stdout=log,
-                stderr=log,
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,
-                preexec_fn=partial(die_with_parent, os.getpid()),  # noqa: PLW1509 – one prctl call, no locks
-            )
+        self._process = start_child(self._folder.command(), self._folder.log)
         try:
             self._folder.wait(self._process)
         except BaseException:

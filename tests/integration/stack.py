@@ -24,7 +24,8 @@ from tasks.core.routing import CONTROL_QUEUE, START_BATCH
 from tasks.core.states import State
 from tasks.core.summary import BatchSummary
 from tasks.core.views import ImageView
-from tasks.devstack.valkey import EmbeddedValkey, die_with_parent
+from tasks.devstack.death import die_with_parent
+from tasks.devstack.valkey import EmbeddedValkey
 from tasks.ledger import leases, reading, summing
 from tasks.ledger.schema import attempt, worker
 from tasks.services import Services

@@ -20,7 +20,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks.devstack.valkey import EmbeddedValkey, die_with_parent
+from tasks.devstack.death import die_with_parent
+from tasks.devstack.valkey import EmbeddedValkey
 from tests.real_anycap import real_anycap
 from tests.stand_ins.anycap_api import AnycapApi, Call
 from tests.stand_ins.cms import CmsStandIn
