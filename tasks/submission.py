@@ -59,7 +59,9 @@ class Request:
         values = dict(values)
         rows = values.pop("rows", None)
         if rows is not None and len(rows) > 500:
-            raise InputError(f"rows has {len(rows)} entries; more than 500 go through a file: source='s3://….csv'")
+            raise InputError(
+                f"rows has {len(rows)} entries; more than 500 go through a file that the worker can read: source=…"
+            )
         known = set(cls.__dataclass_fields__)
         unknown = sorted(set(values) - known)
         if unknown:

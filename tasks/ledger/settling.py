@@ -1,4 +1,4 @@
-"""What a claimed call has come to. Every settlement checks the fence: a late one changes nothing."""
+"""What a claimed call has come to. Every settlement checks the fence: a late one moves nothing, its picture is kept."""
 
 from __future__ import annotations
 

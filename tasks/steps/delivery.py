@@ -12,8 +12,7 @@ from tasks.core.retry import Failure, after_delivery
 from tasks.ledger.delivering import load, settle_delivery_failure
 from tasks.ledger.rows import Delivery
 from tasks.services import Services
-from tasks.steps.base import RetryLater
-from tasks.steps.ending import announce_if_resting
+from tasks.steps.ending import follow
 
 logger = logging.getLogger(__name__)
 
@@ -43,11 +42,4 @@ def _fail(services: Services, delivery: Delivery, step: StepName, error: StepErr
     failure = Failure(error.error_class, attempts=delivery.attempt, retry_after_seconds=error.retry_after_seconds)
     decision = after_delivery(failure, services.retry_rules)
     settle_delivery_failure(services.ledger, delivery, step, error, decision)
-    if decision.end is not None:
-        announce_if_resting(services, delivery.batch_id)
-        raise ImageEnded(f"{delivery.batch_id} {delivery.key}: {decision.end} in {step}: {error}") from error
-    if decision.gives_back:
-        raise Superseded(
-            f"{delivery.batch_id} {delivery.key}: {step} waits {decision.wait_seconds:.0f} s in the ledger"
-        ) from error
-    raise RetryLater(f"{delivery.batch_id} {delivery.key}: {step}: {error}", decision.wait_seconds or 1.0) from error
+    follow(services, delivery, step, error, decision)

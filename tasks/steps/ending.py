@@ -1,15 +1,20 @@
-"""What follows when an image moves on: room in its model's queue, or a batch that rests."""
+"""What follows when an image moves on, or cannot: another try, room in its model's queue, a batch that rests."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 from tasks import graph
-from tasks.core.errors import LedgerUnavailable
+from tasks.core.dispatch import StepName
+from tasks.core.errors import ImageEnded, LedgerUnavailable, StepError, Superseded
+from tasks.core.retry import Decision
+from tasks.ledger.rows import Claim, Delivery
 from tasks.ledger.summing import is_resting
 from tasks.services import Services
+from tasks.steps.base import RetryLater
 
 logger = logging.getLogger(__name__)
 
@@ -36,3 +41,16 @@ def refill(services: Services, batch_id: str, model: str) -> None:
     """Release more when the batch's share of the queue runs low."""
     with left_to_the_sweep(f"the next wave of {batch_id}"):
         graph.release_if_low(services, batch_id, model)
+
+
+def follow(
+    services: Services, image: Claim | Delivery, step: StepName, error: StepError, decision: Decision
+) -> NoReturn:
+    """End a failed try whose decision is in the ledger: the message is done, or comes again after a wait."""
+    name = f"{image.batch_id} {image.key}"
+    if decision.end is not None:
+        announce_if_resting(services, image.batch_id)
+        raise ImageEnded(f"{name}: {decision.end} in {step}: {error}") from error
+    if decision.gives_back:
+        raise Superseded(f"{name}: {step} waits {decision.wait_seconds:.0f} s in the ledger") from error
+    raise RetryLater(f"{name}: {step}: {error}", decision.wait_seconds or 1.0) from error

@@ -10,8 +10,8 @@ from celery.exceptions import Ignore
 from tasks.celery import app
 from tasks.core import routing
 from tasks.core.catalogue import ModelSpec
-from tasks.core.dispatch import Ticket
-from tasks.core.errors import Ambiguous, ErrorClass, ImageEnded, StepError, Superseded
+from tasks.core.dispatch import StepName, Ticket
+from tasks.core.errors import Ambiguous, ErrorClass, StepError
 from tasks.core.retry import Decision, Failure, after_generate
 from tasks.core.states import State
 from tasks.ledger.claiming import NoClaim, claim
@@ -19,9 +19,8 @@ from tasks.ledger.rows import Claim
 from tasks.ledger.settling import Bought, settle_failure, settle_generated
 from tasks.limits.bucket import pause
 from tasks.services import Services, current_services
-from tasks.steps.base import RetryLater
 from tasks.steps.buying import StagingFailed, buy
-from tasks.steps.ending import announce_if_resting, left_to_the_sweep, refill
+from tasks.steps.ending import follow, left_to_the_sweep, refill
 
 logger = logging.getLogger(__name__)
 
@@ -64,14 +63,7 @@ def _fail(services: Services, claimed: Claim, error: StepError, tries: int) -> N
     if error.error_class is ErrorClass.RATE_LIMITED:
         with left_to_the_sweep(f"the pause of {claimed.spec['alias']}"):
             pause(services.redis, claimed.spec["alias"], decision.wait_seconds or 1.0)
-    if decision.end is not None:
-        announce_if_resting(services, claimed.batch_id)
-        raise ImageEnded(f"{claimed.batch_id} {claimed.key}: {decision.end}: {error}") from error
-    if decision.gives_back:
-        raise Superseded(
-            f"{claimed.batch_id} {claimed.key}: given back to the ledger for {decision.wait_seconds:.0f} s"
-        ) from error
-    raise RetryLater(f"{claimed.batch_id} {claimed.key}: {error}", decision.wait_seconds or 1.0) from error
+    follow(services, claimed, StepName.GENERATE, error, decision)
 
 
 def _decide(services: Services, claimed: Claim, error: StepError, tries: int) -> Decision:

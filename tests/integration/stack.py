@@ -36,47 +36,28 @@ from tests.waiting import wait_until
 
 PROJECT = Path(tasks.__file__).parents[1]
 
-MODELS = """\
-[models.quick]
-provider = "anycap"
-model = "quick-1"
-price_usd = 0.03
-price_date = 2026-11-01
-price_source = "a test"
-deadline_seconds = 20
-typical_seconds = 0.1
-sizes = { mode = "list", sizes = ["64x64"] }
+_QUICK = "deadline_seconds = 20\ntypical_seconds = 0.1\n"
 
-[models.paced]
-provider = "anycap"
-model = "paced-1"
-price_usd = 0.03
-price_date = 2026-11-01
-price_source = "a test"
-deadline_seconds = 20
-typical_seconds = 0.1
-limits = { per_minute = 600 }
-sizes = { mode = "list", sizes = ["64x64"] }
 
-[models.slow]
+def _model(alias: str, more: str) -> str:
+    return f"""\
+[models.{alias}]
 provider = "anycap"
-model = "slow-1"
+model = "{alias}-1"
 price_usd = 0.03
 price_date = 2026-11-01
 price_source = "a test"
-limits = { per_minute = 8 }
-sizes = { mode = "list", sizes = ["64x64"] }
-
-[models.other]
-provider = "anycap"
-model = "other-1"
-price_usd = 0.03
-price_date = 2026-11-01
-price_source = "a test"
-deadline_seconds = 20
-typical_seconds = 0.1
-sizes = { mode = "list", sizes = ["64x64"] }
+sizes = {{ mode = "list", sizes = ["64x64"] }}
+{more}
 """
+
+
+MODELS = (
+    _model("quick", _QUICK)
+    + _model("paced", _QUICK + "limits = { per_minute = 600 }")
+    + _model("slow", "limits = { per_minute = 8 }")
+    + _model("other", _QUICK)
+)
 
 PROMPTS = """\
 [templates.tiny]
