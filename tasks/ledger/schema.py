@@ -9,8 +9,10 @@ What each table is for:
 * ``picture``  one row per fingerprint that is bought or being bought: nothing is bought twice.
 * ``thumbnail`` the small JPEG of a picture, for the contact sheet.
 * ``skipped_row`` rows left out with ``--skip-bad-rows``.
+* ``source_part`` the rows of a batch that a worker is still to plan, as they came.
 * ``worker``   one row per worker process: the lease of everything it has claimed.
 * ``summary``  one row per batch and round: claimed, sent, marked.
+* ``limit_override`` a limit that an operator changed while the cluster ran.
 """
 
 from __future__ import annotations
@@ -89,7 +91,11 @@ batch = Table(
     Column("name", String(200), nullable=False),
     Column("source", Text, nullable=False),
     Column("template", String(100), nullable=False),
-    Column("phase", String(12), nullable=False),  # planning, started, cancelled
+    Column("phase", String(12), nullable=False),  # planning, refused, started, cancelled
+    Column("priority", String(8), nullable=False, server_default="normal"),  # low, normal, high
+    Column("request", JSON),  # the options under which a worker is to plan it
+    Column("planner_id", String(36)),  # the worker that plans it
+    Column("problems", JSON, nullable=False, server_default="[]"),  # why it was refused, worded for people
     Column("total", Integer, nullable=False),
     Column("skipped", Integer, nullable=False),
     Column("round", Integer, nullable=False),
@@ -198,6 +204,22 @@ skipped_row = Table(
     Column("line", Integer, nullable=False),
     Column("problems", JSON, nullable=False),
     Column("row", JSON, nullable=False),
+)
+
+source_part = Table(
+    "imagechord_source_part",
+    metadata,
+    Column("batch_id", String(32), ForeignKey(batch.c.id), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("data", LargeBinary, nullable=False),
+)
+
+limit_override = Table(
+    "imagechord_limit_override",
+    metadata,
+    Column("name", String(100), primary_key=True),  # a model's alias, or "cms"
+    Column("limits", JSON, nullable=False),  # {"per_minute": 30}; null means no limit, absent the catalogue's
+    Column("changed_at", UtcDateTime, nullable=False),
 )
 
 worker = Table(

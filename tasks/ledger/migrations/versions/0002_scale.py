@@ -1,0 +1,37 @@
+"""Planning in a worker, shares by priority, limits that were changed live."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+from tasks.ledger.schema import UtcDateTime
+
+revision = "0002"
+down_revision = "0001"
+
+
+def upgrade() -> None:
+    """Add what a batch of any size needs."""
+    with op.batch_alter_table("imagechord_batch") as batch:
+        batch.add_column(sa.Column("priority", sa.String(length=8), nullable=False, server_default="normal"))
+        batch.add_column(sa.Column("request", sa.JSON(), nullable=True))
+        batch.add_column(sa.Column("planner_id", sa.String(length=36), nullable=True))
+        batch.add_column(sa.Column("problems", sa.JSON(), nullable=False, server_default="[]"))
+    op.create_table(
+        "imagechord_source_part",
+        sa.Column("batch_id", sa.String(length=32), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("data", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["batch_id"], ["imagechord_batch.id"], name=op.f("fk_imagechord_source_part_batch_id_imagechord_batch")
+        ),
+        sa.PrimaryKeyConstraint("batch_id", "number", name=op.f("pk_imagechord_source_part")),
+    )
+    op.create_table(
+        "imagechord_limit_override",
+        sa.Column("name", sa.String(length=100), nullable=False),
+        sa.Column("limits", sa.JSON(), nullable=False),
+        sa.Column("changed_at", UtcDateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_imagechord_limit_override")),
+    )
