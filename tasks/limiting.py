@@ -42,7 +42,7 @@ def states(services: Services) -> list[LimitState]:
     return [
         LimitState(
             name=each.name,
-            changed=each.name in changed,
+            overridden=tuple(changed.get(each.name, {})),
             **(each.limits.model_dump(exclude={"day_timezone"}) | dict(changed.get(each.name, {}))),
         )
         for each in services.limited

@@ -44,7 +44,9 @@ def rate_limit_text(per_minute: float | None) -> str | None:
 class LimitState:
     """One limited thing. ``None`` means no limit. ``per_minute`` counts starts of calls in 60 seconds.
 
-    ``per_minute``, ``in_flight`` and ``per_day`` are those in force: the catalogue's, or an operator's change.
+    ``per_minute``, ``in_flight`` and ``per_day`` are those in force: the catalogue's, or an operator's change, which
+    is among ``overridden`` then. ``in_flight_now`` is counted where ``in_flight`` is limited, and 0 elsewhere.
+    ``paused_seconds`` lasts until the provider's midnight when the day's calls are used up.
     ``found_per_minute`` is what the other side was found to enforce below that, ``None`` while nothing was found.
     ``pace_per_minute`` is measured over the last 10 to 20 seconds; 0.0 when nothing was started in them.
     """
@@ -53,7 +55,7 @@ class LimitState:
     per_minute: float | None = None
     in_flight: int | None = None
     per_day: int | None = None
-    changed: bool = False
+    overridden: tuple[str, ...] = ()
     found_per_minute: float | None = None
     in_flight_now: int = 0
     started_today: int = 0

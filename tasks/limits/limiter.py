@@ -176,7 +176,7 @@ def _read_state(limited: Limited, answer: Sequence[bytes]) -> LimitState:
         per_minute=_in_force(per_minute, limits.per_minute),
         in_flight=None if at_once is None else round(at_once),
         per_day=None if in_force_per_day is None else round(in_force_per_day),
-        changed=bool(per_minute or in_flight or per_day),
+        overridden=tuple(n for n, value in zip(LIMIT_NAMES, (per_minute, in_flight, per_day), strict=True) if value),
         found_per_minute=float(found) if found else None,
         in_flight_now=int(flying),
         started_today=int(today),

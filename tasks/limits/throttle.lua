@@ -9,6 +9,11 @@ local has = redis.call('HMGET', KEYS[1], 'stepped_at', 'found', 'override.per_mi
 -- Calls that were under way at the last step are answered the same; they say nothing new.
 if paused > 0 or (has[1] and now - has[1] < SAME_EVENT) then return end
 local rate = slower(in_force(has[3], ARGV[2]), tonumber(has[2]))
-if not rate then rate = pace_per_minute(has[4], has[5], has[6], has[7]) end
+if not rate then
+  -- Without a rate and without a pace there is nothing to go down from.
+  if not has[4] then return end
+  rate = pace_per_minute(has[4], has[5], has[6], has[7])
+  if rate == 0 then return end
+end
 redis.call('HSET', KEYS[1], 'stepped_at', whole(now), 'raised_at', whole(now),
   'found', string.format('%.4f', math.max(rate * STEP, LEAST_PER_MINUTE)))
