@@ -1,10 +1,10 @@
 -- The right to start one call, or how long to wait for it: rate (GCRA), calls in flight, calls a day, pauses.
 -- KEYS  1 the hash of this limit  2 the pause  3 the calls in flight, by when each is given up  4 the broker's epoch
 -- ARGV  1 who asks  2 per_minute  3 in_flight  4 per_day (of the catalogue)  5 the day's offset from UTC in seconds
---       6 how far ahead a start may be reserved  7 how long a call may be in flight (both in microseconds)
+--       6 how far ahead a start may be reserved, a second at most  7 how long a call may be in flight (both in microseconds)
 -- Returns {1, wait, kind, interval} for a start that is due in `wait` microseconds (kind: new, tracked or held), or
 -- {0, wait, reason, interval} to ask again then.
-local SHARE, CATCH_UP, RAISE, RAISE_EVERY = 0.985, 100000, 1.01, 10000000
+local SHARE, CATCH_UP, FURTHEST, RAISE, RAISE_EVERY = 0.985, 100000, 1000000, 1.01, 10000000
 
 if redis.call('EXISTS', KEYS[4]) == 0 then return {0, 1000000, 'epoch', 0} end
 local paused = redis.call('PTTL', KEYS[2])
@@ -41,9 +41,13 @@ if per_day and count >= per_day then return {0, midnight, 'day', interval} end
 local wait = 0
 if rate then
   local horizon = tonumber(ARGV[6])
-  -- A start that comes late by a moment is made up for; what was reserved at a slower rate is forgotten.
+  -- A start that comes late by a moment is made up for.
   local arrival = math.max(tonumber(has[1]) or 0, now - CATCH_UP)
-  arrival = math.min(arrival, now + horizon + interval)
+  if arrival > now + FURTHEST + interval then
+    -- Reserved at a slower rate, which holds no more.
+    arrival = now + FURTHEST
+    redis.call('HSET', KEYS[1], 'arrival', whole(arrival))
+  end
   wait = math.max(arrival - now, 0)
   if wait > horizon then return {0, wait - horizon, 'rate', interval} end
   redis.call('HSET', KEYS[1], 'arrival', whole(arrival + interval), 'interval', whole(interval))
