@@ -21,17 +21,20 @@ def change(services: Services, name: str, changes: Override) -> None:
     Raises InputError for a name that is not limited.
     """
     _require_known(services, name)
-    whole = limiting.change_override(services.ledger, name, changes)
-    if services.settings.redis_url is not None:
-        services.limits.override(name, whole)
+    _tell(services, name, limiting.change_override(services.ledger, name, changes))
 
 
 def reset(services: Services, name: str) -> None:
     """Go back to the catalogue's limits. Raises InputError for a name that is not limited."""
     _require_known(services, name)
     limiting.remove_override(services.ledger, name)
+    _tell(services, name, {})
+
+
+def _tell(services: Services, name: str, override: Override) -> None:
     if services.settings.redis_url is not None:
-        services.limits.override(name, {})
+        services.limits.override(name, override)
+    limiting.end_waits(services.ledger, name)
 
 
 def states(services: Services) -> list[LimitState]:

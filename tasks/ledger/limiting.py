@@ -67,6 +67,14 @@ def calls_since(ledger: Ledger, moment: datetime) -> dict[str, int]:
         return {row.model: row.calls for row in connection.execute(query)}
 
 
+def end_waits(ledger: Ledger, model: str) -> None:
+    """Let the images of a model that wait for its limit be tried again: it has changed."""
+    waiting = (image.c.state == State.PLANNED, image.c.model == model, image.c.not_before > datetime.now(UTC))
+    with ledger.write() as connection:
+        ids = select(image.c.id).where(*waiting).order_by(image.c.id).with_for_update()
+        connection.execute(update(image).where(image.c.id.in_(ids)).values(not_before=None))
+
+
 def postpone(ledger: Ledger, ticket: Ticket, not_before: datetime) -> None:
     """Let an image wait in the ledger for its limit; a message that is out of date moves nothing.
 
