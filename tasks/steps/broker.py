@@ -10,6 +10,7 @@ from typing import Any
 from celery import bootsteps
 from kombu.transport import redis
 from kombu.transport.virtual import QoS
+from redis.exceptions import ResponseError
 
 _Channel: Any = redis.Channel
 _RedisQoS: Any = redis.QoS
@@ -88,6 +89,16 @@ class UnawaitedQoS(_RedisQoS):  # type: ignore[misc]
             self._unread = len(commands)
 
     def _listen(self) -> None:
-        while self._unread:
-            self._unread -= 1
+        """Hear what was answered. Raises redis.RedisError, and has heard everything then too."""
+        unread, self._unread = self._unread, 0
+        # Kombu closes every connection when one is lost: the answers are lost with it, at worst the records as well.
+        errors = [self._answer() for _ in range(unread) if self._line.is_connected]
+        for error in filter(None, errors):
+            raise error
+
+    def _answer(self) -> ResponseError | None:
+        try:
             self._line.read_response()
+        except ResponseError as error:
+            return error
+        return None
