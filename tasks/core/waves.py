@@ -1,8 +1,55 @@
-"""How many images of a batch are released to a model's queue at a time."""
+"""How many images are released to a model's queue at a time, and whose."""
 
 from __future__ import annotations
 
+import heapq
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tasks.core.catalogue import Limits
 from tasks.core.preferences import Preferences
+
+WEIGHTS = {"low": 1, "normal": 4, "high": 16}
+"""A batch's priority → its weight among the batches that share a model."""
+
+_MOST_WINDOWS = 4
+"""Images that wait for their own next try do not fill the window, but with them at most so many windows are queued."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How many images of a model may be queued (``window``), and how many of all models paid for and undelivered."""
+
+    window: int
+    undelivered: int
+
+
+@dataclass(frozen=True, slots=True)
+class Occupancy:
+    """How many images of a model are queued: ``ready``, or ``waiting`` for their own next try.
+
+    ``undelivered`` images of all models have been paid for and are not in the CMS yet.
+    """
+
+    ready: int
+    waiting: int
+    undelivered: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claimant:
+    """A batch with ``planned`` images to release, of which ``queued`` are in the queue and ready."""
+
+    batch_id: str
+    weight: int
+    queued: int
+    planned: int
+
+
+def pace_per_minute(limits: Limits, typical_seconds: float) -> float | None:
+    """How many calls of a model can start in a minute; ``None`` without a limit. A call takes ``typical_seconds``."""
+    by_slots = None if limits.in_flight is None else limits.in_flight / typical_seconds * 60.0
+    return min((pace for pace in (limits.per_minute, by_slots) if pace is not None), default=None)
 
 
 def window(per_minute: float | None, preferences: Preferences) -> int:
@@ -15,3 +62,52 @@ def window(per_minute: float | None, preferences: Preferences) -> int:
         return preferences.wave_max_images
     wanted = round(per_minute / 60.0 * preferences.wave_seconds)
     return max(preferences.wave_min_images, min(preferences.wave_max_images, wanted))
+
+
+def room(bounds: Bounds, occupied: Occupancy) -> int:
+    """How many more images of the model may be queued."""
+    return max(0, min(bounds.window - occupied.ready, _most(bounds, occupied)))
+
+
+def is_low(bounds: Bounds, occupied: Occupancy) -> bool:
+    """Whether there is room for half a window: less is not worth a wave of its own."""
+    return room(bounds, occupied) >= max(1, bounds.window - bounds.window // 2)
+
+
+def turns(bounds: Bounds, occupied: Occupancy, claimants: Sequence[Claimant]) -> list[str]:
+    """Whose image is released next, and next, until the room is used up: batch ids, interleaved.
+
+    The queue is first come, first served, so a batch's share of what it holds is its share of the pace: the room
+    is filled up to shares in proportion to the weights. Before that, every batch that has nothing in the queue
+    gets one image, even beyond the window, so that none starves however many they are, nor how heavy the others.
+    """
+    most = _most(bounds, occupied) if bounds.window else 0
+    order = [each.batch_id for each in claimants if not each.queued and each.planned][: max(0, most)]
+    first = set(order)
+    heap = [
+        _turn(each, number, each.queued + (each.batch_id in first), each.planned - (each.batch_id in first))
+        for number, each in enumerate(claimants)
+    ]
+    heap = [turn for turn in heap if turn[3] > 0]
+    heapq.heapify(heap)
+    for _ in range(room(bounds, occupied) - len(order)):
+        if not heap:
+            break
+        _full, number, queued, planned = heap[0]
+        order.append(claimants[number].batch_id)
+        if planned > 1:
+            heapq.heapreplace(heap, _turn(claimants[number], number, queued + 1, planned - 1))
+        else:
+            heapq.heappop(heap)
+    return order
+
+
+def _turn(claimant: Claimant, number: int, queued: int, planned: int) -> tuple[float, int, int, int]:
+    """The batch that is the least full with one more image comes first."""
+    return (queued + 1) / claimant.weight, number, queued, planned
+
+
+def _most(bounds: Bounds, occupied: Occupancy) -> int:
+    """What may be released at the very most, whoever waits."""
+    queued = occupied.ready + occupied.waiting
+    return min(_MOST_WINDOWS * bounds.window - queued, bounds.undelivered - occupied.undelivered)

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from tasks.ledger import dispatching, leases, reading, submitting, summing, sweeping
+from tasks.core.waves import Bounds
+from tasks.ledger import leases, reading, releasing, submitting, summing, sweeping
 from tasks.ledger.dispatching import redispatch
 from tasks.ledger.engine import Ledger, parse_database_url
 from tests.contract.ledger.scene import MODEL, Scene
@@ -21,8 +22,8 @@ QUESTIONS: dict[str, Callable[[Ledger, str], object]] = {
     "state_counts": reading.state_counts,
     "batch_models": reading.batch_models,
     "is_resting": summing.is_resting,
-    "is_low": lambda ledger, batch_id: dispatching.is_low(ledger, batch_id, MODEL, 1),
-    "release": lambda ledger, batch_id: dispatching.release(ledger, batch_id, MODEL, 3),
+    "is_low": lambda ledger, _batch_id: releasing.is_low(ledger, MODEL, Bounds(500, 1000)),
+    "release": lambda ledger, _batch_id: releasing.release(ledger, MODEL, Bounds(3, 1000)),
     "redispatch": lambda ledger, _batch_id: redispatch(ledger, [1, 2], NOW),
     "unclaimed_before": lambda ledger, _batch_id: sweeping.unclaimed_before(ledger, NOW),
     "releasable": lambda ledger, _batch_id: sweeping.releasable(ledger),

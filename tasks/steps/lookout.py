@@ -1,0 +1,31 @@
+"""When an image's end is the occasion to look whether its model's queue runs low."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from time import monotonic
+
+_LONGEST_SECONDS = 0.5
+"""Without a look for so long, the next end looks: many processes with few ends each must not overlook the mark."""
+
+
+class Lookout:
+    """Counts the ends of images in this process, for its threads together."""
+
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._ends: dict[str, int] = {}
+        self._looked_at: dict[str, float] = {}
+
+    def is_due(self, model: str, every: int) -> bool:
+        """Whether this end is the ``every``-th of the model, or the first one for half a second."""
+        now = self._clock()
+        with self._lock:
+            ends = self._ends.get(model, 0) + 1
+            due = ends >= every or now - self._looked_at.get(model, -_LONGEST_SECONDS) >= _LONGEST_SECONDS
+            self._ends[model] = 0 if due else ends
+            if due:
+                self._looked_at[model] = now
+        return due
