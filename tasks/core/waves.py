@@ -78,33 +78,28 @@ def turns(bounds: Bounds, occupied: Occupancy, claimants: Sequence[Claimant]) ->
     """Whose image is released next, and next, until the room is used up: batch ids, interleaved.
 
     The queue is first come, first served, so a batch's share of what it holds is its share of the pace: the room
-    is filled up to shares in proportion to the weights. Before that, every batch that has nothing in the queue
-    gets one image, even beyond the window, so that none starves however many they are, nor how heavy the others.
+    is filled up to shares in proportion to the weights. After that, every batch that has nothing in the queue yet
+    gets one image, even beyond the window: none starves, however many they are and however heavy the others.
+    Of equals the first claimant comes first: give them in another order each time.
     """
-    most = _most(bounds, occupied) if bounds.window else 0
-    order = [each.batch_id for each in claimants if not each.queued and each.planned][: max(0, most)]
-    first = set(order)
-    heap = [
-        _turn(each, number, each.queued + (each.batch_id in first), each.planned - (each.batch_id in first))
-        for number, each in enumerate(claimants)
-    ]
-    heap = [turn for turn in heap if turn[3] > 0]
+    order = _by_weight(room(bounds, occupied), claimants)
+    served = set(order)
+    starving = [each.batch_id for each in claimants if each.planned and not each.queued and each.batch_id not in served]
+    beyond = _most(bounds, occupied) - len(order) if bounds.window else 0
+    return order + starving[: max(0, beyond)]
+
+
+def _by_weight(images: int, claimants: Sequence[Claimant]) -> list[str]:
+    """The batch that is the furthest behind its share is next (the divisors of Webster and Sainte-Laguë)."""
+    heap = [((each.queued + 0.5) / each.weight, n, 0) for n, each in enumerate(claimants) if each.planned]
     heapq.heapify(heap)
-    for _ in range(room(bounds, occupied) - len(order)):
-        if not heap:
-            break
-        _full, number, queued, planned = heap[0]
-        order.append(claimants[number].batch_id)
-        if planned > 1:
-            heapq.heapreplace(heap, _turn(claimants[number], number, queued + 1, planned - 1))
-        else:
-            heapq.heappop(heap)
+    order = []
+    while heap and len(order) < images:
+        fullness, n, taken = heapq.heappop(heap)
+        order.append(claimants[n].batch_id)
+        if taken + 1 < claimants[n].planned:
+            heapq.heappush(heap, (fullness + 1 / claimants[n].weight, n, taken + 1))
     return order
-
-
-def _turn(claimant: Claimant, number: int, queued: int, planned: int) -> tuple[float, int, int, int]:
-    """The batch that is the least full with one more image comes first."""
-    return (queued + 1) / claimant.weight, number, queued, planned
 
 
 def _most(bounds: Bounds, occupied: Occupancy) -> int:

@@ -43,7 +43,7 @@ _ANY_DUE = select(batch.c.id).join(_WAITING, _STARTED).where(_DUE.exists()).limi
 _CLAIMANTS = (
     select(batch.c.id, batch.c.priority, select(func.count()).select_from(_SOME).scalar_subquery().label("planned"))
     .join(_WAITING, _STARTED)
-    .order_by(batch.c.created_at, batch.c.id)
+    .order_by(func.random())  # of equals, none is always the first
 )
 _SHARES = (
     select(image.c.batch_id, func.count().label("queued"), func.sum(case((due(_NOW), 1), else_=0)).label("ready"))

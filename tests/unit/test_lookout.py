@@ -1,0 +1,39 @@
+"""When an image's end is the occasion to look at its model's queue."""
+
+from __future__ import annotations
+
+from tasks.steps.lookout import Lookout
+
+
+class Clock:
+    """Seconds that pass when told."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+def test_every_so_many_ends_are_a_reason_to_look() -> None:
+    """Counted for each model by itself; the first end of all is one."""
+    lookout = Lookout(Clock())
+    assert [lookout.is_due("a", every=3) for _ in range(7)] == [True, False, False, True, False, False, True]
+    assert lookout.is_due("b", every=3)
+
+
+def test_small_windows_are_looked_at_each_time() -> None:
+    """No end may be overlooked when a queue holds ten images."""
+    lookout = Lookout(Clock())
+    assert all(lookout.is_due("a", every=n) for n in (0, 0, 1, 1))
+
+
+def test_an_end_after_a_pause_is_a_reason_to_look() -> None:
+    """Of many processes each has few ends: all together would pass the low watermark unseen."""
+    clock = Clock()
+    lookout = Lookout(clock)
+    assert lookout.is_due("a", every=30)
+    assert not lookout.is_due("a", every=30)
+    clock.seconds = 0.5
+    assert lookout.is_due("a", every=30)
+    assert not lookout.is_due("a", every=30)
