@@ -93,7 +93,7 @@ def _by_weight(images: int, claimants: Sequence[Claimant]) -> list[str]:
     """The batch that is the furthest behind its share is next (the divisors of Webster and Sainte-Laguë)."""
     heap = [((each.queued + 0.5) / each.weight, n, 0) for n, each in enumerate(claimants) if each.planned]
     heapq.heapify(heap)
-    order = []
+    order: list[str] = []
     while heap and len(order) < images:
         fullness, n, taken = heapq.heappop(heap)
         order.append(claimants[n].batch_id)
