@@ -50,4 +50,4 @@ def send(wave: Iterable[Message]) -> None:
     ignore_result = app.conf.task_ignore_result
     with app.producer_or_acquire() as producer, producer.batch(_AT_ONCE):
         for message in wave:
-            app.send_task(**message, producer=producer, ignore_result=ignore_result, add_to_parent=False)
+            app.send_task(**message, producer=producer, ignore_result=ignore_result, add_to_parent=False, retry=False)
