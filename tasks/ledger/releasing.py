@@ -24,9 +24,10 @@ _PLANNED = and_(image.c.state == State.PLANNED, image.c.model == bindparam("the_
 
 def _batches_with_planned_images() -> CTE:
     """Jumps from batch to batch: a plain DISTINCT would read every planned image."""
-    first = select(select(func.min(image.c.batch_id)).where(_PLANNED).scalar_subquery().label("id"))
-    found = first.cte("waiting", recursive=True)
-    following = select(func.min(image.c.batch_id)).where(_PLANNED, image.c.batch_id > found.c.id).scalar_subquery()
+    # ORDER BY and LIMIT rather than min() and EXISTS, whatever PostgreSQL believes about how many are planned.
+    ordered = select(image.c.batch_id).where(_PLANNED).order_by(image.c.batch_id).limit(1)
+    found = select(ordered.scalar_subquery().label("id")).cte("waiting", recursive=True)
+    following = ordered.where(image.c.batch_id > found.c.id).scalar_subquery()
     return found.union_all(select(following).where(found.c.id.is_not(None)))
 
 
@@ -39,7 +40,7 @@ _UNDELIVERED = (
 )
 
 # Built once: they are asked all the time.
-_ANY_DUE = select(batch.c.id).join(_WAITING, _STARTED).where(_DUE.exists()).limit(1)
+_ANY_DUE = select(batch.c.id).join(_WAITING, _STARTED).where(_DUE.limit(1).scalar_subquery().is_not(None)).limit(1)
 _CLAIMANTS = (
     select(batch.c.id, batch.c.priority, select(func.count()).select_from(_SOME).scalar_subquery().label("planned"))
     .join(_WAITING, _STARTED)

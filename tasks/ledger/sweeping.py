@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, select
 
 from tasks.core.states import State
 from tasks.ledger.dispatching import lost
@@ -33,10 +33,9 @@ def releasable(ledger: Ledger) -> list[str]:
 
 def _models_with_planned_images() -> Select[str]:
     """Jumps from model to model in the index: a plain DISTINCT would read every planned image."""
-    planned = image.c.state == State.PLANNED
-    first = select(select(func.min(image.c.model)).where(planned).scalar_subquery().label("model"))
-    found = first.cte("planned", recursive=True)
-    following = select(func.min(image.c.model)).where(planned, image.c.model > found.c.model).scalar_subquery()
+    ordered = select(image.c.model).where(image.c.state == State.PLANNED).order_by(image.c.model).limit(1)
+    found = select(ordered.scalar_subquery().label("model")).cte("planned", recursive=True)
+    following = ordered.where(image.c.model > found.c.model).scalar_subquery()
     return select(found.union_all(select(following).where(found.c.model.is_not(None))).c.model)
 
 

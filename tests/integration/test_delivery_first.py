@@ -36,9 +36,9 @@ class Shop(CmsStandIn):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-@pytest.mark.parametrize("model", ["quick", "paced"])
+@pytest.mark.parametrize(("model", "call_seconds"), [("quick", 0.0), ("quick", 0.3), ("paced", 0.0)])
 def test_few_pictures_are_ever_paid_for_and_undelivered(
-    make_stack: MakeStack, api: AnycapApi, workers: int, model: str
+    make_stack: MakeStack, api: AnycapApi, workers: int, model: str, call_seconds: float
 ) -> None:
     """With a full queue and two slots for each worker, uploads and patches never wait behind more purchases."""
     undelivered = []
@@ -47,6 +47,7 @@ def test_few_pictures_are_ever_paid_for_and_undelivered(
 
         def note(_prompt: str, _number: int) -> Fault | None:
             undelivered.append(len(api.charges) - cms.written)
+            cms.pause(call_seconds)
             return None
 
         api.fault_for = note
