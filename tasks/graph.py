@@ -54,20 +54,22 @@ def release(services: Services, model: str) -> int:
     return len(dispatches)
 
 
-def release_if_low(services: Services, model: str) -> None:
-    """Release when at most half of the window is queued: one cheap look, a wave only when it is worth one."""
-    if releasing.is_low(services.ledger, model, _bounds(services, model)):
+def release_if_low(services: Services, model: str) -> int:
+    """Release when at most half of the window is queued: one cheap look, a wave only when it is worth one.
+
+    Returns the window.
+    """
+    bounds = _bounds(services, model)
+    if releasing.is_low(services.ledger, model, bounds):
         release(services, model)
-
-
-def window_of(services: Services, model: str) -> int:
-    """How many images of the model may be queued at a time; 0 while none shall be."""
-    return window(_pace(services, model), services.settings.preferences)
+    return bounds.window
 
 
 def _bounds(services: Services, model: str) -> Bounds:
+    """A window of nothing closes the model."""
+    preferences = services.settings.preferences
     # What is paid for is delivered before more is bought: two large waves may be on their way to the CMS.
-    return Bounds(window_of(services, model), undelivered=2 * services.settings.preferences.wave_max_images)
+    return Bounds(window(_pace(services, model), preferences), undelivered=2 * preferences.wave_max_images)
 
 
 def _pace(services: Services, model: str) -> float | None:

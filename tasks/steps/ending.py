@@ -44,8 +44,9 @@ def announce_if_resting(services: Services, batch_id: str) -> None:
 def refill(services: Services, model: str) -> None:
     """Release more when the model's queue runs low, which the ledger is asked now and then."""
     with left_to_the_sweep(f"the next wave of {model}"):
-        if _lookout.is_due(model, every=graph.window_of(services, model) // _LOOKS_IN_A_WINDOW):
-            graph.release_if_low(services, model)
+        if _lookout.is_due(model):
+            window = graph.release_if_low(services, model)
+            _lookout.look_every(model, window // _LOOKS_IN_A_WINDOW)
 
 
 def follow(

@@ -16,15 +16,21 @@ class Lookout:
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
+        self._every: dict[str, int] = {}
         self._ends: dict[str, int] = {}
         self._looked_at: dict[str, float] = {}
 
-    def is_due(self, model: str, every: int) -> bool:
-        """Whether this end is the ``every``-th of the model, or the first one for half a second."""
+    def look_every(self, model: str, ends: int) -> None:
+        """From now on so many ends of the model are a reason to look; before this is said, each one is."""
+        self._every[model] = ends
+
+    def is_due(self, model: str) -> bool:
+        """Whether this end is a reason to look, as one of so many or as the first one for half a second."""
         now = self._clock()
         with self._lock:
             ends = self._ends.get(model, 0) + 1
-            due = ends >= every or now - self._looked_at.get(model, -_LONGEST_SECONDS) >= _LONGEST_SECONDS
+            silent_seconds = now - self._looked_at.get(model, now)
+            due = ends >= self._every.get(model, 1) or silent_seconds >= _LONGEST_SECONDS
             self._ends[model] = 0 if due else ends
             if due:
                 self._looked_at[model] = now
