@@ -42,7 +42,7 @@ def generate(services: Services, ticket: Ticket, tries: int) -> None:
     except StepError as error:
         _fail(services, claimed, error, tries)
     finally:
-        refill(services, claimed.batch_id, claimed.spec["alias"])
+        refill(services, claimed.spec["alias"])
 
 
 def _buy(services: Services, claimed: Claim) -> Bought:

@@ -16,9 +16,8 @@ def patch(services: Services, delivery: Delivery) -> None:
     """Write the public URL into the CMS and mark the image published. Raises StepError."""
     receipt = services.cms.write(delivery.key, delivery.public_url or "")
     settle_published(services.ledger, delivery, receipt)
-    if delivery.reused:
-        # Nothing was bought, so no generate step has looked for room in the queue.
-        refill(services, delivery.batch_id, delivery.model)
+    # Releases may have waited for deliveries, and a picture that was there already has not passed generate.
+    refill(services, delivery.model)
     announce_if_resting(services, delivery.batch_id)
 
 
