@@ -16,7 +16,8 @@ from tasks import publishing
 from tasks.celery import app
 from tasks.core import routing
 from tasks.core.dispatch import Dispatch, StepName
-from tasks.core.waves import Bounds, pace_per_minute, window
+from tasks.core.limits import LimitState
+from tasks.core.waves import Bounds, window
 from tasks.ledger import releasing
 from tasks.services import Services
 
@@ -66,17 +67,15 @@ def release_if_low(services: Services, model: str) -> int:
 
 
 def _bounds(services: Services, model: str) -> Bounds:
-    """A window of nothing closes the model."""
     preferences = services.settings.preferences
-    # What is paid for is delivered before more is bought: two large waves may be on their way to the CMS.
-    return Bounds(window(_pace(services, model), preferences), undelivered=2 * preferences.wave_max_images)
-
-
-def _pace(services: Services, model: str) -> float | None:
-    """Images a minute; ``None`` without a limit."""
     spec = services.settings.catalogue.models.get(model)
     # A model that this worker does not know may have a queue that another worker serves: release little.
-    return pace_per_minute(spec.limits, spec.typical_seconds) if spec else 1.0
+    state = services.limits.state(model) if spec else LimitState(model, per_minute=1.0)
+    return Bounds(
+        window(state, spec.typical_seconds if spec else 1.0, preferences),
+        # What is paid for is delivered before more is bought: two large waves may be on their way to the CMS.
+        undelivered=2 * preferences.wave_max_images,
+    )
 
 
 def summarise(batch_id: str) -> None:

@@ -8,8 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from tasks.core.catalogue import Limits
 from tasks.core.errors import ConfigurationError
 from tasks.core.keys import cache_control
+from tasks.core.limits import CMS, Limited
 from tasks.core.money import usd_micros
 from tasks.core.retry import RetryRules
 from tasks.delivery.base import Cms, Notifier
@@ -25,6 +27,12 @@ from tasks.storage.s3_client import S3ClientFactory, S3Connection
 
 if TYPE_CHECKING:
     from redis import Redis
+
+    from tasks.limits.limiter import Limiter
+
+_CMS_LONGEST_SECONDS = 300.0
+_MARGIN_SECONDS = 60.0
+"""For what comes after a call's deadline: decoding, staging and the ledger."""
 
 _T = TypeVar("_T")
 
@@ -56,6 +64,25 @@ class Services:
     def redis(self) -> Redis:
         """Limits, pauses and small marks. Commands raise redis.RedisError when it does not answer."""
         return self._once("redis", self._connect_redis)
+
+    @property
+    def limits(self) -> Limiter:
+        """The cluster-wide limits. Commands raise redis.RedisError when Redis does not answer."""
+        return self._once("limits", self._open_limits)
+
+    @property
+    def limited(self) -> list[Limited]:
+        """What is limited: every model of the catalogue, and the CMS when one is called."""
+        settings = self.settings
+        models = [
+            Limited(spec.alias, spec.limits, spec.deadline_seconds + _MARGIN_SECONDS)
+            for spec in settings.catalogue.models.values()
+        ]
+        if settings.get("CMS_URL") is None:
+            return models
+        preset = settings.cms_preset
+        limits = Limits(per_minute=preset.per_minute, in_flight=preset.in_flight)
+        return [*models, Limited(CMS, limits, _CMS_LONGEST_SECONDS)]
 
     @property
     def staging(self) -> Staging:
@@ -131,6 +158,11 @@ class Services:
         from redis import Redis  # as below: what a command does not use, it need not wait for
 
         return Redis.from_url(url, socket_timeout=5, socket_connect_timeout=5, health_check_interval=25)
+
+    def _open_limits(self) -> Limiter:
+        from tasks.limits.limiter import Limiter
+
+        return Limiter(self.redis, self.limited)
 
     @property
     def _s3(self) -> S3ClientFactory:

@@ -37,6 +37,7 @@ COMMANDS = (
     Command("watch", "Watch", "tasks.cli.watch", "Show a batch's progress until it rests."),
     Command("status", "Watch", "tasks.cli.status", "Say how a batch stands, or list the batches."),
     Command("show", "Watch", "tasks.cli.show", "Tell one picture's history: calls, cost, prompt, URL."),
+    Command("limits", "Fix", "tasks.cli.limits", "Show the limits of the models and of the CMS, or change one."),
     Command("report", "Look", "tasks.cli.report", "Write a batch's contact sheet as HTML."),
     Command("export", "Look", "tasks.cli.export", "Write a batch's manifest, or its failed rows for another run."),
     Command("cost", "Look", "tasks.cli.cost", "Compare what 100 to 100,000 pictures cost."),

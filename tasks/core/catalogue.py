@@ -6,12 +6,22 @@ from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from tasks.core.money import usd_micros
 
 Use = Literal["hero", "bulk", "edit", "prototype"]
+
+
+def known_timezone(name: str) -> str:
+    """The name of a time zone, unchanged. Raises ValueError."""
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError, LookupError) as error:
+        raise ValueError(f"there is no time zone {name!r}; write it like Asia/Seoul") from error
+    return name
 
 
 class Strict(BaseModel):
@@ -21,11 +31,15 @@ class Strict(BaseModel):
 
 
 class Limits(Strict):
-    """What the provider allows for one model, over the whole cluster. ``None`` means no limit."""
+    """What the provider allows for one model, over the whole cluster. ``None`` means no limit.
+
+    ``per_day`` begins anew at midnight in ``day_timezone``.
+    """
 
     per_minute: Annotated[float, Field(gt=0)] | None = None
     in_flight: Annotated[int, Field(gt=0)] | None = None
     per_day: Annotated[int, Field(gt=0)] | None = None
+    day_timezone: Annotated[str, AfterValidator(known_timezone)] = "UTC"
 
 
 class AnySize(Strict):

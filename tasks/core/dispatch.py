@@ -31,6 +31,11 @@ class Ticket:
     image_id: int
     dispatch_no: int
 
+    @property
+    def member(self) -> str:
+        """The name under which the limits count its call."""
+        return f"{self.image_id}:{self.dispatch_no}"
+
 
 @dataclass(frozen=True, slots=True)
 class Dispatch:

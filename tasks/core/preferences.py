@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 
-from tasks.core.catalogue import Strict
+from tasks.core.catalogue import Strict, known_timezone
 from tasks.core.errors import ConfigurationError
 from tasks.core.explain import explain
 from tasks.core.keys import check_pattern
@@ -34,7 +33,7 @@ class Preferences(Strict):
     """Every setting, with its unit in its name; ``imagechord.toml`` explains each."""
 
     language: Literal["ko", "en"] = "ko"
-    timezone: str = "Asia/Seoul"
+    timezone: Annotated[str, AfterValidator(known_timezone)] = "Asia/Seoul"
 
     max_attempts: Count = 3
     max_delivery_attempts: Count = 10
@@ -68,15 +67,6 @@ class Preferences(Strict):
         except ConfigurationError as error:
             raise ValueError(str(error)) from error
         return pattern
-
-    @field_validator("timezone")
-    @classmethod
-    def _zone(cls, name: str) -> str:
-        try:
-            ZoneInfo(name)
-        except (ValueError, OSError, LookupError) as error:
-            raise ValueError(f"there is no time zone {name!r}; write it like Asia/Seoul") from error
-        return name
 
     @model_validator(mode="after")
     def _fits_together(self) -> Preferences:

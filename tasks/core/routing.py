@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tasks.core.dispatch import StepName
+from tasks.core.limits import CMS
 
 PREFIX = "imagechord"
 GENERATE = f"{PREFIX}.generate"
@@ -32,6 +33,23 @@ def model_queue(model: str) -> str:
 def task_of(step: StepName, model: str) -> str:
     """The task name of a step."""
     return generate_task(model) if step is StepName.GENERATE else f"{PREFIX}.{step}"
+
+
+def limited_name(task_name: str) -> str | None:
+    """Under which name a task's calls are limited; ``None`` for a task that calls nobody who limits."""
+    if task_name == PATCH_CMS:
+        return CMS
+    return task_name.removeprefix(f"{GENERATE}.") if task_name.startswith(f"{GENERATE}.") else None
+
+
+def limited_task(name: str) -> str:
+    """The task whose calls are limited under this name."""
+    return PATCH_CMS if name == CMS else generate_task(name)
+
+
+def limited_queue(name: str) -> str:
+    """The queue that brings it."""
+    return DELIVER_QUEUE if name == CMS else model_queue(name)
 
 
 def route(task_name: str) -> tuple[str, int] | None:

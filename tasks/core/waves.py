@@ -6,8 +6,9 @@ import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tasks.core.catalogue import Limits
+from tasks.core.limits import LimitState
 from tasks.core.preferences import Preferences
+from tasks.core.retry import MAX_COUNTDOWN_SECONDS
 
 WEIGHTS = {"low": 1, "normal": 4, "high": 16}
 """A batch's priority → its weight among the batches that share a model."""
@@ -46,22 +47,25 @@ class Claimant:
     planned: int
 
 
-def pace_per_minute(limits: Limits, typical_seconds: float) -> float | None:
+def pace_per_minute(state: LimitState, typical_seconds: float) -> float | None:
     """How many calls of a model can start in a minute; ``None`` without a limit. A call takes ``typical_seconds``."""
-    by_slots = None if limits.in_flight is None else limits.in_flight / typical_seconds * 60.0
-    return min((pace for pace in (limits.per_minute, by_slots) if pace is not None), default=None)
+    by_slots = None if state.in_flight is None else state.in_flight / typical_seconds * 60.0
+    return min((pace for pace in (state.in_force_per_minute, by_slots) if pace is not None), default=None)
 
 
-def window(per_minute: float | None, preferences: Preferences) -> int:
+def window(state: LimitState, typical_seconds: float, preferences: Preferences) -> int:
     """``wave_seconds`` of the model's pace, ``wave_min_images`` to ``wave_max_images``, whatever the batch's size.
 
     Bounded by time so that a lost message shows, a pause holds few messages, and a small batch that comes
-    later is not stuck behind a large one.
+    later is not stuck behind a large one. No more than the provider's day has left, and nothing while the model is
+    closed for longer than a message should wait.
     """
-    if per_minute is None:
-        return preferences.wave_max_images
-    wanted = round(per_minute / 60.0 * preferences.wave_seconds)
-    return max(preferences.wave_min_images, min(preferences.wave_max_images, wanted))
+    if state.paused_seconds > MAX_COUNTDOWN_SECONDS:
+        return 0
+    pace = pace_per_minute(state, typical_seconds)
+    wanted = preferences.wave_max_images if pace is None else round(pace / 60.0 * preferences.wave_seconds)
+    size = max(preferences.wave_min_images, min(preferences.wave_max_images, wanted))
+    return size if state.per_day is None else max(0, min(size, state.per_day - state.started_today))
 
 
 def room(bounds: Bounds, occupied: Occupancy) -> int:

@@ -1,88 +1,120 @@
-"""Celery's token bucket, with its tokens in Redis: one rate for a model over all workers and hosts."""
+"""The messages that wait in one worker for one limit, oldest first."""
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
-from importlib.resources import files
+from collections import deque
 from time import monotonic
 from typing import Any
 
 import redis
-from kombu.utils.limits import TokenBucket
+
+from tasks.limits.limiter import Grant, Limiter, Wait
 
 logger = logging.getLogger(__name__)
 
-_TokenBucket: Any = TokenBucket  # the stubs leave out `contents`, `add` and `pop`
-
-_HORIZON_SECONDS = 1.0
 _FAILED_CLOSED_SECONDS = 1.0
 _SHORTEST_WAIT_SECONDS = 0.001
+_LONGEST_BETWEEN_ASKS_SECONDS = 1.0
+"""An operator may have changed a limit meanwhile: a long wait is looked at again."""
+_FIRST_POLL_SECONDS = 0.25
+"""A full ``in_flight`` that other hosts fill is asked again after this, twice this …, a second at most."""
+_TRUSTED_SECONDS = 0.1
+"""A start that was reserved longer ago than this is used only if there has been no pause since."""
 
 
-def rate_key(model: str) -> str:
-    """The Redis key of a model's rate."""
-    return f"imagechord:rate:{model}"
+class Bucket:
+    """Asks for the oldest message only. Fails closed: without Redis nothing starts."""
 
-
-def pause_key(model: str) -> str:
-    """The Redis key that exists while a model is paused."""
-    return f"imagechord:pause:{model}"
-
-
-def pause(client: redis.Redis, model: str, seconds: float) -> None:
-    """Stop a model's queue everywhere for ``seconds``; a longer pause that is on already stays."""
-    milliseconds = max(1, round(seconds * 1000))
-    with client.pipeline(transaction=True) as both:
-        both.set(pause_key(model), "1", px=milliseconds, nx=True)
-        both.pexpire(pause_key(model), milliseconds, gt=True)
-        both.execute()
-
-
-class ClusterBucket(_TokenBucket):  # type: ignore[misc]
-    """Reserves tokens up to a second ahead. Fails closed: without Redis there is no token."""
-
-    def __init__(self, client: redis.Redis, model: str, per_second: float) -> None:
-        super().__init__(1.0, capacity=1)
-        self.model = model
+    def __init__(self, limiter: Limiter, name: str) -> None:
+        self.name = name
+        self.waiting: deque[tuple[Any, str]] = deque()
+        """Requests, each with the name of the call it is to make."""
+        self.interval_seconds = 0.0
+        """Between two starts, as last heard; 0.0 without a rate."""
         self.lock = threading.RLock()
         self.timer: Any = None
-        self.set_rate(per_second)
-        self._take = client.register_script(files("tasks.limits").joinpath("gcra.lua").read_text("utf-8"))
-        self._usable_at: float | None = None
+        self.timer_due = 0.0
+        self.wants_slot = False
+        self._limiter = limiter
+        self._reserved: Grant | None = None
+        self._reserved_at = 0.0
+        self._refusal = Wait(0.0, "")
+        self._ask_again_at = 0.0
+        self._poll_seconds = _FIRST_POLL_SECONDS
+
+    def ask(self) -> Grant | Wait:
+        """The right of the oldest message to start now, or how long to wait; there must be one."""
+        member = self.waiting[0][1]
+        if self._reserved is None and monotonic() >= self._ask_again_at:
+            self._take(member)
+        if self._reserved is None:
+            return self._refusal
+        rest = self._reserved_at + self._reserved.wait_seconds - monotonic()
+        if rest > 0:
+            return Wait(rest, "rate")
+        grant, self._reserved = self._reserved, None
+        if monotonic() - self._reserved_at > _TRUSTED_SECONDS and not self._still_good(member, grant):
+            return self._refusal
+        return grant
+
+    def wait_seconds(self) -> float:
+        """How long it is not worth asking."""
+        reserved = self._reserved
+        due = self._ask_again_at if reserved is None else self._reserved_at + reserved.wait_seconds
+        return max(_SHORTEST_WAIT_SECONDS, due - monotonic())
+
+    def ask_again(self) -> None:
+        """Something has changed: the next look asks Redis."""
         self._ask_again_at = 0.0
 
-    def set_rate(self, per_second: float) -> None:
-        """Change the rate from the next token on; 0 means no limit."""
-        self._interval_micros = round(1e6 / per_second) if per_second else 0
+    def call_ended(self) -> bool:
+        """A call that this worker made is not in flight any more; whether that lets the next one start."""
+        if not self.waiting or self._refusal.reason != "in_flight":
+            return False
+        self.ask_again()
+        return True
 
-    def can_consume(self, tokens: int = 1) -> bool:  # noqa: ARG002 Celery always asks for one
-        """Take the token that is due, reserving one when none is."""
+    def clear_pending(self) -> None:
+        """Forget the messages: the broker has them. A start that was reserved for the oldest is given back."""
         with self.lock:
-            now = monotonic()
-            if self._usable_at is None and now >= self._ask_again_at:
-                self._reserve(now)
-            if self._usable_at is None or monotonic() < self._usable_at:
-                return False
-            self._usable_at = None
-            return True
+            if self._reserved is not None:
+                with contextlib.suppress(redis.RedisError):
+                    self._limiter.refund(self.name, self.waiting[0][1], self._reserved)
+            self._reserved = None
+            self.waiting.clear()
 
-    def _reserve(self, now: float) -> None:
+    def _take(self, member: str) -> None:
         try:
-            granted, wait_micros = self._take(
-                keys=[rate_key(self.model), pause_key(self.model)],
-                args=[self._interval_micros, round(_HORIZON_SECONDS * 1e6)],
-            )
+            answer, self.interval_seconds = self._limiter.take(self.name, member)
         except redis.RedisError as error:
-            logger.warning("limiter of %s: Redis does not answer, nothing is bought: %s", self.model, error)
-            self._ask_again_at = now + _FAILED_CLOSED_SECONDS
+            self._unreachable(error)
             return
-        if int(granted):
-            self._usable_at = now + float(wait_micros) / 1e6
+        if isinstance(answer, Grant):
+            self._reserved, self._reserved_at = answer, monotonic()
+            self._poll_seconds = _FIRST_POLL_SECONDS
         else:
-            self._ask_again_at = now + float(wait_micros) / 1e6
+            self._refused(answer)
 
-    def expected_time(self, tokens: int = 1) -> float:  # noqa: ARG002 as above
-        """Seconds until it is worth asking again."""
-        due = self._ask_again_at if self._usable_at is None else self._usable_at
-        return max(_SHORTEST_WAIT_SECONDS, due - monotonic())
+    def _still_good(self, member: str, grant: Grant) -> bool:
+        try:
+            paused_seconds = self._limiter.paused_seconds(self.name)
+            if paused_seconds:
+                self._limiter.refund(self.name, member, grant)
+                self._refused(Wait(paused_seconds, "pause"))
+        except redis.RedisError as error:
+            self._unreachable(error)
+            return False
+        return not paused_seconds
+
+    def _refused(self, wait: Wait) -> None:
+        seconds = min(wait.seconds, _LONGEST_BETWEEN_ASKS_SECONDS)
+        if wait.reason == "in_flight":
+            seconds, self._poll_seconds = self._poll_seconds, min(2 * self._poll_seconds, 1.0)
+        self._refusal, self._ask_again_at = wait, monotonic() + seconds
+
+    def _unreachable(self, error: redis.RedisError) -> None:
+        logger.warning("limiter of %s: Redis does not answer, nothing starts: %s", self.name, error)
+        self._refused(Wait(_FAILED_CLOSED_SECONDS, "redis"))

@@ -30,6 +30,7 @@ class Step(Task):  # type: ignore[type-arg]
     """
 
     abstract = True
+    Request = "tasks.steps.request:StepRequest"
     autoretry_for = (RetryLater, LedgerUnavailable)
     retry_backoff = 1
     retry_backoff_max = int(MAX_COUNTDOWN_SECONDS)

@@ -12,35 +12,38 @@ from tasks.core import routing
 from tasks.core.catalogue import ModelSpec
 from tasks.core.dispatch import StepName, Ticket
 from tasks.core.errors import Ambiguous, ErrorClass, StepError
+from tasks.core.limits import rate_limit_text
 from tasks.core.retry import Decision, Failure, after_generate
 from tasks.core.states import State
 from tasks.ledger.claiming import NoClaim, claim
 from tasks.ledger.rows import Claim
 from tasks.ledger.settling import Bought, settle_failure, settle_generated
-from tasks.limits.bucket import pause
 from tasks.services import Services, current_services
 from tasks.steps.buying import StagingFailed, buy
-from tasks.steps.ending import follow, left_to_the_sweep, refill
+from tasks.steps.ending import follow, refill
+from tasks.steps.turn import Outcome, Turn, slow_down, turn
 
 logger = logging.getLogger(__name__)
 
 
-def generate(services: Services, ticket: Ticket, tries: int) -> None:
-    """Claim, buy, settle. ``tries`` is how often this message has been tried before.
+def generate(services: Services, mine: Turn, ticket: Ticket, tries: int) -> None:
+    """Claim, buy, settle. ``mine`` is the right to one call; ``tries`` is how often this message was tried before.
 
     Returns when the chain is to go on. Raises RetryLater, ImageEnded, Superseded, or Celery's Ignore when the
     same message is being worked on elsewhere.
     """
     claimed = claim(services.ledger, ticket, services.worker_id)
     if claimed is NoClaim.TWIN:
+        mine.outcome = Outcome.TWINS
         raise Ignore
     if not isinstance(claimed, Claim):
         return
+    mine.outcome = Outcome.CALLED
     try:
         settle_generated(services.ledger, claimed, _buy(services, claimed))
         logger.info("%s %s: generated, call %d", claimed.batch_id, claimed.key, claimed.attempt)
     except StepError as error:
-        _fail(services, claimed, error, tries)
+        _fail(services, mine, claimed, error, tries)
     finally:
         refill(services, claimed.spec["alias"])
 
@@ -56,13 +59,14 @@ def _buy(services: Services, claimed: Claim) -> Bought:
         raise Ambiguous(f"unexpected {type(error).__name__}: {error}") from error
 
 
-def _fail(services: Services, claimed: Claim, error: StepError, tries: int) -> NoReturn:
+def _fail(services: Services, mine: Turn, claimed: Claim, error: StepError, tries: int) -> NoReturn:
     """Settle a failed call as the retry table says."""
+    if error.error_class is ErrorClass.NOT_SENT:
+        mine.outcome = Outcome.NO_CALL
     decision = _decide(services, claimed, error, tries)
+    # Before the settlement: others are about to make the same call.
+    slow_down(services, claimed.spec["alias"], error, decision.wait_seconds or 1.0)
     settle_failure(services.ledger, claimed, error, decision)
-    if error.error_class is ErrorClass.RATE_LIMITED:
-        with left_to_the_sweep(f"the pause of {claimed.spec['alias']}"):
-            pause(services.redis, claimed.spec["alias"], decision.wait_seconds or 1.0)
     follow(services, claimed, StepName.GENERATE, error, decision)
 
 
@@ -82,15 +86,12 @@ def _decide(services: Services, claimed: Claim, error: StepError, tries: int) ->
 
 def _register(spec: ModelSpec) -> None:
     """One task type for the model; its limit shows in Flower and changes with ``celery control rate_limit``."""
-    per_minute = spec.limits.per_minute
 
-    @app.task(
-        bind=True,
-        name=routing.generate_task(spec.alias),
-        rate_limit=None if per_minute is None else f"{per_minute:g}/m",
-    )
+    @app.task(bind=True, name=routing.generate_task(spec.alias), rate_limit=rate_limit_text(spec.limits.per_minute))
     def _task(self: Any, image_id: int, dispatch_no: int) -> None:
-        generate(current_services(), Ticket(image_id, dispatch_no), self.request.retries)
+        services, ticket = current_services(), Ticket(image_id, dispatch_no)
+        with turn(services, spec.alias, ticket, self.request.delivery_info) as mine:
+            generate(services, mine, ticket, self.request.retries)
 
 
 for _spec in current_services().settings.catalogue.models.values():

@@ -17,8 +17,9 @@ from tasks.celery import app
 from tasks.core import routing
 from tasks.core.errors import ConfigurationError, LedgerUnavailable
 from tasks.ledger.leases import beat, register_worker, stop_worker
-from tasks.limits.epoch import broker_epoch
+from tasks.limiting import broker_epoch
 from tasks.services import Services, current_services
+from tasks.steps.control import show_rates
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ class Lease(bootsteps.StartStopStep):
         services = current_services()
         _require_one_ledger(services)
         # What this Redis held before it was emptied is lost; what is sent from here on is not.
-        broker_epoch(services.redis)
+        broker_epoch(services)
         queues = sorted(worker.app.amqp.queues.consume_from)
         services.worker_id = register_worker(services.ledger, worker.hostname, queues)
         self._thread = threading.Thread(target=self._run, args=(services,), name="imagechord-lease", daemon=True)
@@ -63,6 +64,8 @@ class Lease(bootsteps.StartStopStep):
         while True:
             try:
                 beat(services.ledger, services.worker_id, expires)
+                broker_epoch(services)
+                show_rates(services)
                 if services.redis.set(_SWEEP_KEY, services.worker_id, nx=True, px=sweep_every_ms):
                     app.signature(routing.SWEEP, immutable=True).apply_async()
             except (LedgerUnavailable, redis.RedisError, OSError) as error:

@@ -2,26 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from tasks.celery import app
 from tasks.core import routing
 from tasks.core.dispatch import StepName, Ticket
+from tasks.core.errors import StepError
+from tasks.core.limits import CMS
+from tasks.core.retry import backoff_seconds
 from tasks.ledger.delivering import settle_published
 from tasks.ledger.rows import Delivery
 from tasks.services import Services, current_services
 from tasks.steps.delivery import deliver
 from tasks.steps.ending import announce_if_resting, refill
+from tasks.steps.turn import Outcome, slow_down, turn
 
 
 def patch(services: Services, delivery: Delivery) -> None:
     """Write the public URL into the CMS and mark the image published. Raises StepError."""
-    receipt = services.cms.write(delivery.key, delivery.public_url or "")
+    try:
+        receipt = services.cms.write(delivery.key, delivery.public_url or "")
+    except StepError as error:
+        slow_down(services, CMS, error, backoff_seconds(delivery.attempt))
+        raise
     settle_published(services.ledger, delivery, receipt)
     # Releases may have waited for deliveries, and a picture that was there already has not passed generate.
     refill(services, delivery.model)
     announce_if_resting(services, delivery.batch_id)
 
 
-@app.task(name=routing.PATCH_CMS)
-def patch_cms(image_id: int, dispatch_no: int) -> None:
+def _limited_patch(services: Services, ticket: Ticket, delivery_info: Mapping[str, Any]) -> None:
+    with turn(services, CMS, ticket, delivery_info) as mine:
+
+        def act(services: Services, delivery: Delivery) -> None:
+            mine.outcome = Outcome.CALLED
+            patch(services, delivery)
+
+        deliver(services, ticket, StepName.PATCH, act)
+
+
+@app.task(bind=True, name=routing.PATCH_CMS)
+def patch_cms(self: Any, image_id: int, dispatch_no: int) -> None:
     """Patch one record."""
-    deliver(current_services(), Ticket(image_id, dispatch_no), StepName.PATCH, patch)
+    services, ticket = current_services(), Ticket(image_id, dispatch_no)
+    if CMS in services.limits.limited:
+        _limited_patch(services, ticket, self.request.delivery_info)
+    else:
+        deliver(services, ticket, StepName.PATCH, patch)

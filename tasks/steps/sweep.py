@@ -8,13 +8,14 @@ from datetime import UTC, datetime, timedelta
 from tasks import graph
 from tasks.celery import app
 from tasks.core import routing
+from tasks.core.dispatch import Ticket
 from tasks.core.errors import Ambiguous, ErrorClass, Superseded
 from tasks.core.retry import Failure, after_generate
 from tasks.ledger import leases, sweeping
 from tasks.ledger.claiming import orphan
 from tasks.ledger.dispatching import redispatch
 from tasks.ledger.settling import settle_failure
-from tasks.limits.epoch import broker_epoch
+from tasks.limiting import broker_epoch
 from tasks.limits.underway import under_way
 from tasks.services import Services, current_services
 from tasks.steps.ending import announce_if_resting, left_to_the_sweep
@@ -60,6 +61,8 @@ def _settle_orphan(services: Services, image_id: int) -> None:
     except Superseded:
         return
     logger.warning("sweep: image %s of %s: %s", claim.key, claim.batch_id, error)
+    with left_to_the_sweep(f"the end of image {image_id}'s call"):
+        services.limits.release(claim.spec["alias"], Ticket(image_id, claim.dispatch_no).member)
     if decision.end is not None:
         announce_if_resting(services, claim.batch_id)
     else:
@@ -74,7 +77,7 @@ def _send_lost_again(services: Services) -> None:
     """
     ledger = services.ledger
     death = leases.last_death(ledger, _expires(services))
-    gone_before = max(filter(None, (death, broker_epoch(services.redis))))
+    gone_before = max(filter(None, (death, broker_epoch(services))))
     silent_since = datetime.now(UTC) - timedelta(seconds=services.settings.preferences.unclaimed_after_seconds)
     gone = sweeping.unclaimed_before(ledger, gone_before, _MOST_AT_ONCE)
     silent = sweeping.unclaimed_before(ledger, silent_since, _MOST_AT_ONCE)

@@ -8,6 +8,7 @@ import pytest
 import redis
 
 from tasks.devstack.valkey import EmbeddedValkey
+from tasks.limits.epoch import begin_epoch
 
 
 @pytest.fixture(scope="session")
@@ -19,7 +20,8 @@ def valkey_url() -> Iterator[str]:
 
 @pytest.fixture
 def client(valkey_url: str) -> Iterator[redis.Redis]:
-    """A connection to it; nothing is in it."""
+    """A connection to it; nothing is in it but its epoch."""
     with redis.Redis.from_url(valkey_url) as connected:
         connected.flushall()
+        begin_epoch(connected, lambda pipe: None)
         yield connected

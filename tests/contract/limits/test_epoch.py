@@ -2,22 +2,42 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import redis
 
-from tasks.limits.epoch import broker_epoch
+from tasks.limits.epoch import begin_epoch, broker_epoch
 
 
-def test_the_epoch_is_the_first_look(client: redis.Redis) -> None:
-    """Everybody who looks later is told the same moment."""
-    first = broker_epoch(client)
+def test_an_epoch_begins_once(client: redis.Redis) -> None:
+    """Everybody who looks later is told the same moment, and what the broker holds is not restored again."""
+    client.flushall()
+    first = begin_epoch(client, lambda pipe: pipe.set("restored", "once"))
     assert datetime.now(UTC) - first < timedelta(seconds=5)
     assert broker_epoch(client) == first
+    assert begin_epoch(client, lambda pipe: pipe.set("restored", "again")) == first
+    assert client.get("restored") == b"once"
 
 
-def test_a_broker_that_was_emptied_begins_anew(client: redis.Redis) -> None:
-    """What was sent before is lost, and the epoch says so."""
-    first = broker_epoch(client)
+def test_of_several_who_begin_it_one_counts(client: redis.Redis) -> None:
+    """Workers that find the broker empty at the same time restore it once."""
     client.flushall()
-    assert broker_epoch(client) > first
+
+    def restore(pipe: Any) -> None:
+        pipe.incr("restored")
+
+    with ThreadPoolExecutor(8) as threads:
+        moments = list(threads.map(lambda _: begin_epoch(client, restore), range(8)))
+    assert len(set(moments)) == 1
+    assert client.get("restored") == b"1"
+
+
+def test_a_broker_that_was_emptied_says_so(client: redis.Redis) -> None:
+    """What was sent before is lost: there is no epoch until somebody begins one."""
+    first = broker_epoch(client)
+    assert first is not None
+    client.flushall()
+    assert broker_epoch(client) is None
+    assert begin_epoch(client, lambda pipe: None) > first

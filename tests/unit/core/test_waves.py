@@ -4,36 +4,65 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.core.catalogue import Limits
+from tasks.core.limits import LimitState
 from tasks.core.preferences import Preferences
 from tasks.core.waves import WEIGHTS, Bounds, Claimant, Occupancy, is_low, pace_per_minute, room, turns, window
 
 MANY = 100_000
 
 
-@pytest.mark.parametrize(("per_minute", "images"), [(None, 500), (6.0, 10), (600.0, 50), (60_000.0, 500)])
-def test_a_wave_is_five_seconds_of_the_models_pace(per_minute: float | None, images: int) -> None:
+def state(**values: Any) -> LimitState:
+    """How a model's limits stand."""
+    return LimitState("m", **values)
+
+
+@pytest.mark.parametrize(
+    ("limits", "images"),
+    [
+        (state(), 500),
+        (state(per_minute=6.0), 10),
+        (state(per_minute=600.0), 50),
+        (state(per_minute=60_000.0), 500),
+        (state(per_minute=6000.0, found_per_minute=600.0), 50),
+    ],
+)
+def test_a_wave_is_five_seconds_of_the_models_pace(limits: LimitState, images: int) -> None:
     """Between 10 and 500 images are released at a time, whatever the size of the batch."""
-    assert window(per_minute, Preferences()) == images
+    assert window(limits, 1.0, Preferences()) == images
+
+
+@pytest.mark.parametrize(
+    ("limits", "images"),
+    [
+        (state(paused_seconds=30.0), 500),
+        (state(paused_seconds=61.0), 0),
+        (state(per_day=1000, started_today=993), 7),
+        (state(per_day=1000, started_today=1001), 0),
+    ],
+)
+def test_a_closed_model_has_no_window(limits: LimitState, images: int) -> None:
+    """Nothing is released into a pause that messages should not sit out, nor beyond the provider's day."""
+    assert window(limits, 1.0, Preferences()) == images
 
 
 @pytest.mark.parametrize(
     ("limits", "typical_seconds", "per_minute"),
     [
-        (Limits(), 10.0, None),
-        (Limits(per_minute=600), 10.0, 600.0),
-        (Limits(in_flight=300), 10.0, 1800.0),
-        (Limits(per_minute=600, in_flight=5), 10.0, 30.0),
-        (Limits(per_minute=6, in_flight=5), 10.0, 6.0),
+        (state(), 10.0, None),
+        (state(per_minute=600), 10.0, 600.0),
+        (state(in_flight=300), 10.0, 1800.0),
+        (state(per_minute=600, in_flight=5), 10.0, 30.0),
+        (state(per_minute=6, in_flight=5), 10.0, 6.0),
     ],
 )
 def test_the_pace_is_that_of_the_tightest_limit(
-    limits: Limits, typical_seconds: float, per_minute: float | None
+    limits: LimitState, typical_seconds: float, per_minute: float | None
 ) -> None:
     """So many calls at a time, each of so many seconds, are a pace too."""
     assert pace_per_minute(limits, typical_seconds) == per_minute
