@@ -24,4 +24,4 @@ app = Celery(
         "tasks.steps.sweep",
     ],
 )
-app.steps["worker"].update({"tasks.steps.broker:OneClient", "tasks.steps.lease:Lease", "tasks.steps.log:QuietLog"})
+app.steps["worker"].update({"tasks.steps.broker:FrugalBroker", "tasks.steps.lease:Lease", "tasks.steps.log:QuietLog"})

@@ -1,4 +1,4 @@
-"""Deciding which images get a message, and giving each sending its number."""
+"""Sending images again, and giving each sending its number."""
 
 from __future__ import annotations
 
@@ -9,12 +9,8 @@ from typing import Any
 from sqlalchemy import (
     BindParameter,
     ColumnElement,
-    Connection,
     Row,
     and_,
-    bindparam,
-    case,
-    func,
     or_,
     select,
     true,
@@ -24,39 +20,10 @@ from sqlalchemy import (
 from tasks.core.dispatch import REMAINING, Dispatch, Ticket
 from tasks.core.states import State
 from tasks.ledger.engine import Ledger
-from tasks.ledger.schema import batch, image, picture
+from tasks.ledger.schema import image
 
 UNCLAIMED = (State.QUEUED, State.GENERATED, State.UPLOADED)
 """States in which a message should be under way and no worker holds the image."""
-
-
-def release(ledger: Ledger, batch_id: str, model: str, window: int) -> list[Dispatch]:
-    """Move planned images of one batch and model to ``queued`` until ``window`` of them are queued.
-
-    Nothing is released of a batch that has not started, or is cancelled. Pictures that were bought before are
-    not bought again: their images go straight to ``generated``. The caller publishes the returned dispatches;
-    if it dies first, the sweep finds them unclaimed.
-    """
-    now = datetime.now(UTC)
-    mine = and_(image.c.batch_id == batch_id, image.c.model == model)
-    started = select(batch.c.id).where(batch.c.id == batch_id, batch.c.phase == "started").exists()
-    with ledger.write() as connection:
-        # Two releasers would both fill the window.
-        ledger.take_turns(connection, f"release {batch_id} {model}")
-        queued = connection.scalar(select(func.count()).where(mine, image.c.state == State.QUEUED)) or 0
-        if queued >= window:
-            return []
-        bought = select(picture.c.fingerprint).where(picture.c.fingerprint == image.c.fingerprint, picture.c.bought)
-        rows = connection.execute(
-            select(image.c.id, image.c.dispatch_no, image.c.batch_id, image.c.model, bought.exists().label("bought"))
-            .where(mine, image.c.state == State.PLANNED, due(now), started)
-            .order_by(image.c.id)
-            .limit(window - queued)
-            .with_for_update(of=image, skip_locked=True)
-        ).all()
-        _move(connection, [row.id for row in rows if row.bought], State.GENERATED, now, reused=True)
-        _move(connection, [row.id for row in rows if not row.bought], State.QUEUED, now, reused=False)
-    return [_dispatch(row, State.GENERATED if row.bought else State.QUEUED) for row in rows]
 
 
 def due(now: datetime | BindParameter[Any]) -> ColumnElement[bool]:
@@ -65,48 +32,12 @@ def due(now: datetime | BindParameter[Any]) -> ColumnElement[bool]:
 
 
 def lost(now: datetime, moment: datetime) -> ColumnElement[bool]:
-    """Whether an image was sent before ``moment`` and nobody has taken or finished it since, or its wait is over."""
-    silent = and_(image.c.not_before.is_(None), image.c.moved_at <= moment)
-    return and_(image.c.state.in_(UNCLAIMED), or_(silent, image.c.not_before <= now))
+    """Whether an image was sent before ``moment`` and nobody has taken or finished it since, or its wait is over.
 
-
-def is_low(ledger: Ledger, batch_id: str, model: str, mark: int) -> bool:
-    """Whether at most ``mark`` images of the batch and model are queued while planned ones are due."""
-    here = {"the_batch": batch_id, "the_model": model}
-    with ledger.read() as connection:
-        if connection.scalar(_WAITING, {**here, "now": datetime.now(UTC)}) is None:
-            return False
-        return (connection.scalar(_QUEUED, here) or 0) <= mark
-
-
-_HERE = and_(image.c.batch_id == bindparam("the_batch"), image.c.model == bindparam("the_model"))
-# Built once: they are asked after every picture.
-_WAITING = (
-    select(image.c.id)
-    .where(_HERE, image.c.state == State.PLANNED, due(bindparam("now", type_=image.c.not_before.type)))
-    .limit(1)
-)
-_QUEUED = select(func.count()).where(_HERE, image.c.state == State.QUEUED)
-
-
-def _move(connection: Connection, ids: Sequence[int], state: State, now: datetime, *, reused: bool) -> None:
-    if not ids:
-        return
-    values = {"generated_at": now} if reused else {}
-    connection.execute(
-        update(image)
-        .where(image.c.id.in_(ids))
-        .values(
-            state=state,
-            dispatch_no=image.c.dispatch_no + 1,
-            delivery_attempts=0,
-            moved_at=now,
-            not_before=None,
-            # An image that paid for its picture itself and comes back is not a reuse.
-            reused=case((image.c.cost_usd_micros > 0, False), else_=reused),
-            **values,
-        )
-    )
+    A queued image with a wait has a message all the same, which comes again by itself; a paid one with a wait has none.
+    """
+    resumes = and_(image.c.state != State.QUEUED, image.c.not_before.is_not(None))
+    return and_(image.c.state.in_(UNCLAIMED), due(now), or_(resumes, image.c.moved_at <= moment))
 
 
 def redispatch(ledger: Ledger, image_ids: Sequence[int], lost_before: datetime | None = None) -> list[Dispatch]:
@@ -131,10 +62,11 @@ def redispatch(ledger: Ledger, image_ids: Sequence[int], lost_before: datetime |
             .where(image.c.id.in_([row.id for row in rows]))
             .values(dispatch_no=image.c.dispatch_no + 1, moved_at=now, not_before=None)
         )
-    return [_dispatch(row, State(row.state)) for row in rows]
+    return [dispatch_of(row, State(row.state)) for row in rows]
 
 
-def _dispatch(row: Row[*tuple[Any, ...]], state: State) -> Dispatch:
+def dispatch_of(row: Row[*tuple[Any, ...]], state: State) -> Dispatch:
+    """The next sending of an image that is in that state."""
     ticket = Ticket(row.id, row.dispatch_no + 1)
     return Dispatch(ticket, batch_id=row.batch_id, model=row.model, steps=REMAINING[state])
 

@@ -152,7 +152,7 @@ image = Table(
     _time("published_at"),
     UniqueConstraint("batch_id", "key", "variant"),
     Index(None, "batch_id", "state", "model"),  # what is asked of one batch
-    Index(None, "state", "batch_id", "model"),  # what the sweep asks of all
+    Index(None, "state", "model", "batch_id", "id", "not_before"),  # what releases and the sweep ask of all
 )
 
 attempt = Table(

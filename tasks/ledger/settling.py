@@ -125,10 +125,9 @@ def _next(claim: Claim, error: StepError, decision: Decision, now: datetime) -> 
     }
     if decision.end is not None:
         return values | {"state": decision.end}
-    if decision.gives_back:
-        wait = timedelta(seconds=decision.wait_seconds or 0.0)
-        return values | {"state": State.PLANNED, "not_before": now + wait}
-    return values | {"state": State.QUEUED}
+    # Its message comes again by itself, or a release sends it: either way it takes no room in the queue till then.
+    wait = timedelta(seconds=decision.wait_seconds or 0.0)
+    return values | {"state": State.PLANNED if decision.gives_back else State.QUEUED, "not_before": now + wait}
 
 
 def _move(connection: Connection, claim: Claim, now: datetime, *, spent: int, **values: Any) -> bool:

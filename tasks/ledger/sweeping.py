@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 
 from tasks.core.states import State
-from tasks.ledger.dispatching import due, lost
+from tasks.ledger.dispatching import lost
 from tasks.ledger.engine import Ledger
+from tasks.ledger.releasing import any_due
 from tasks.ledger.schema import batch, image, summary, worker
 from tasks.ledger.summing import resting
 
@@ -23,20 +24,22 @@ def unclaimed_before(ledger: Ledger, moment: datetime, limit: int = 1000) -> lis
         )
 
 
-def releasable(ledger: Ledger) -> list[tuple[str, str]]:
-    """(batch, model) pairs with planned images that are due."""
-    # The pairs come from the index alone; the first image that is due ends the look into each.
-    pairs = (
-        select(image.c.batch_id, image.c.model)
-        .join(batch, batch.c.id == image.c.batch_id)
-        .where(batch.c.phase == "started", image.c.state == State.PLANNED)
-        .distinct()
-        .subquery()
-    )
-    same = (image.c.batch_id == pairs.c.batch_id, image.c.model == pairs.c.model, image.c.state == State.PLANNED)
-    any_due = select(image.c.id).where(*same, due(datetime.now(UTC))).exists()
+def releasable(ledger: Ledger) -> list[str]:
+    """Models of which started batches have planned images that are due."""
+    now = datetime.now(UTC)
     with ledger.read() as connection:
-        return [(row.batch_id, row.model) for row in connection.execute(select(pairs).where(any_due))]
+        return [model for model in connection.scalars(_MODELS) if model and any_due(connection, model, now)]
+
+
+def _models_with_planned_images() -> Select[str]:
+    """Jumps from model to model in the index: a plain DISTINCT would read every planned image."""
+    ordered = select(image.c.model).where(image.c.state == State.PLANNED).order_by(image.c.model).limit(1)
+    found = select(ordered.scalar_subquery().label("model")).cte("planned", recursive=True)
+    following = ordered.where(image.c.model > found.c.model).scalar_subquery()
+    return select(found.union_all(select(following).where(found.c.model.is_not(None))).c.model)
+
+
+_MODELS = _models_with_planned_images()
 
 
 def resting_unsaid(ledger: Ledger) -> list[str]:

@@ -15,8 +15,12 @@ from tasks.ledger.rows import Claim, Delivery
 from tasks.ledger.summing import is_resting
 from tasks.services import Services
 from tasks.steps.base import RetryLater
+from tasks.steps.lookout import Lookout
 
 logger = logging.getLogger(__name__)
+
+_LOOKS_IN_A_WINDOW = 16
+_lookout = Lookout()
 
 
 @contextmanager
@@ -37,10 +41,12 @@ def announce_if_resting(services: Services, batch_id: str) -> None:
             graph.summarise(batch_id)
 
 
-def refill(services: Services, batch_id: str, model: str) -> None:
-    """Release more when the batch's share of the queue runs low."""
-    with left_to_the_sweep(f"the next wave of {batch_id}"):
-        graph.release_if_low(services, batch_id, model)
+def refill(services: Services, model: str) -> None:
+    """Release more when the model's queue runs low, which the ledger is asked now and then."""
+    with left_to_the_sweep(f"the next wave of {model}"):
+        if _lookout.is_due(model):
+            window = graph.release_if_low(services, model)
+            _lookout.look_every(model, window // _LOOKS_IN_A_WINDOW)
 
 
 def follow(

@@ -45,7 +45,7 @@ def generate(services: Services, mine: Turn, ticket: Ticket, tries: int) -> None
     except StepError as error:
         _fail(services, mine, claimed, error, tries)
     finally:
-        refill(services, claimed.batch_id, claimed.spec["alias"])
+        refill(services, claimed.spec["alias"])
 
 
 def _buy(services: Services, claimed: Claim) -> Bought:

@@ -27,9 +27,8 @@ def patch(services: Services, delivery: Delivery) -> None:
         slow_down(services, CMS, error, backoff_seconds(delivery.attempt))
         raise
     settle_published(services.ledger, delivery, receipt)
-    if delivery.reused:
-        # Nothing was bought, so no generate step has looked for room in the queue.
-        refill(services, delivery.batch_id, delivery.model)
+    # Releases may have waited for deliveries, and a picture that was there already has not passed generate.
+    refill(services, delivery.model)
     announce_if_resting(services, delivery.batch_id)
 
 

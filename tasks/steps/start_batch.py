@@ -24,7 +24,7 @@ def start(services: Services, batch_id: str) -> None:
     said = claim_message(services.ledger, batch_id, "start", services.worker_id)
     try:
         for model in batch_models(services.ledger, batch_id):
-            graph.release(services, batch_id, model)
+            graph.release(services, model)
     finally:
         if said is not None:
             send_once(services, said, message)

@@ -92,8 +92,8 @@ def _send_lost_again(services: Services) -> None:
 
 
 def _release_due(services: Services) -> None:
-    for batch_id, model in sweeping.releasable(services.ledger):
-        graph.release(services, batch_id, model)
+    for model in sweeping.releasable(services.ledger):
+        graph.release(services, model)
 
 
 def _summarise_resting(services: Services) -> None:

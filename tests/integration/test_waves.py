@@ -45,10 +45,10 @@ def test_waves_of_pictures_that_are_there_already_follow_each_other_too(make_sta
 def test_no_more_is_released_than_a_window(make_stack: MakeStack) -> None:
     """A batch of any size puts a window's worth of images into a model's queue, and not one more."""
     stack = make_stack(PATIENT + WITHOUT_SWEEP)
-    batch_id = stack.submit(rows(f"cup-{n}" for n in range(120)))
+    stack.submit(rows(f"cup-{n}" for n in range(120)))
     released = stack.python(
         "from tasks import graph; from tasks.services import current_services;"
-        f"print([graph.release(current_services(), {batch_id!r}, 'quick') for _ in range(3)])"
+        "print([graph.release(current_services(), 'quick') for _ in range(3)])"
     )
     assert released.strip() == "[10, 0, 0]"
 

@@ -17,7 +17,8 @@ from tasks.core.pictures import Size, StagedPicture
 from tasks.core.plan import PlannedImage
 from tasks.core.retry import Decision
 from tasks.core.states import State
-from tasks.ledger import claiming, delivering, dispatching, leases, schema, settling, submitting
+from tasks.core.waves import Bounds
+from tasks.ledger import claiming, delivering, leases, releasing, schema, settling, submitting
 from tasks.ledger.engine import Ledger
 from tasks.ledger.reading import state_counts
 from tasks.ledger.rows import Claim, Delivery
@@ -93,9 +94,13 @@ class Scene:
         submitting.start(self.ledger, new.id, total=len(chunk), skipped=0, notes=[])
         return new.id
 
-    def release(self, batch_id: str, window: int = 500, model: str = MODEL) -> list[Dispatch]:
+    def release(self, batch_id: str, window: int = 10_000, model: str = MODEL) -> list[Dispatch]:
+        """Release a wave of all batches; what of it is this batch's."""
+        return [sent for sent in self.release_model(window, model) if sent.batch_id == batch_id]
+
+    def release_model(self, window: int = 10_000, model: str = MODEL, undelivered: int = 10_000) -> list[Dispatch]:
         """Release a wave."""
-        return dispatching.release(self.ledger, batch_id, model, window)
+        return releasing.release(self.ledger, model, Bounds(window, undelivered))
 
     def tickets(self, images: int = 1, **values: Any) -> list[Ticket]:
         """Queued images of a new batch."""
@@ -124,6 +129,10 @@ class Scene:
         """All three steps."""
         self.generate(ticket)
         self.upload(ticket)
+        self.publish_uploaded(ticket)
+
+    def publish_uploaded(self, ticket: Ticket) -> None:
+        """The last step."""
         delivering.settle_published(self.ledger, self.delivery(ticket, StepName.PATCH), "204")
 
     def delivery(self, ticket: Ticket, step: StepName) -> Delivery:

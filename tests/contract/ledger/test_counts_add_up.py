@@ -205,8 +205,8 @@ class Moves(RuleBasedStateMachine):
             with self.ledger.write() as connection:
                 connection.execute(update(image).values(not_before=None))
             self._settle_every_claim()
-            for batch_id, model in sweeping.releasable(self.ledger):
-                self.scene.release(batch_id, 500, model)
+            for model in sweeping.releasable(self.ledger):
+                self.scene.release_model(model=model)
             for dispatch in redispatch(self.ledger, sweeping.unclaimed_before(self.ledger, datetime.now(UTC))):
                 self._work(dispatch.ticket, worker)
         raise AssertionError("the batches do not come to rest")

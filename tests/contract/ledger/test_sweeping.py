@@ -36,14 +36,15 @@ def test_the_sweep_looks_at_so_many_at_once(scene: Scene) -> None:
 
 
 def test_what_can_be_released(scene: Scene) -> None:
-    """Every batch and model with planned images that are due, of batches that have started."""
-    first = scene.submit([planned(0), planned(1, model=OTHER_MODEL)])
-    second = scene.submit([planned(2)])
-    waiting, cancelled, empty = scene.submit(1), scene.submit(1), scene.submit(1)
-    scene.set_batch(cancelled, phase="cancelled")
-    scene.release(empty)
+    """Every model with planned images that are due, of batches that have started."""
+    waiting, _empty = scene.submit(1), scene.submit([planned(0, model=OTHER_MODEL)])
+    scene.release_model(model=OTHER_MODEL)
     (dispatch,) = scene.release(waiting)
     give_back(scene.ledger, dispatch.ticket, not_before=datetime.now(UTC) + timedelta(hours=1))
-    assert sorted(releasable(scene.ledger)) == [(first, MODEL), (first, OTHER_MODEL), (second, MODEL)]
+    cancelled = scene.submit(1)
+    scene.set_batch(cancelled, phase="cancelled")
+    assert releasable(scene.ledger) == []
     scene.set_image(dispatch.ticket.image_id, not_before=datetime.now(UTC) - timedelta(seconds=1))
-    assert (waiting, MODEL) in releasable(scene.ledger)
+    assert releasable(scene.ledger) == [MODEL]
+    scene.submit([planned(1), planned(2, model=OTHER_MODEL)])
+    assert releasable(scene.ledger) == sorted([MODEL, OTHER_MODEL])

@@ -61,6 +61,16 @@ def test_the_copy_stays_inside_s3(moto_server: S3Server, use_server: UseServer) 
     assert fetch(url)[0] == PICTURE
 
 
+def test_a_picture_is_sent_without_asking_first(moto_server: S3Server, use_server: UseServer) -> None:
+    """An upload of the usual size is one round trip; only a large one asks whether it may come."""
+    moto_server.create_public_bucket("at-once")
+    with FlakyS3(moto_server.url) as proxy:
+        staging = S3Staging(use_server(moto_server, proxy.url), "at-once", "staging")
+        staging.put("small.png", PICTURE, "image/png")
+        staging.put("large.png", bytes(2 << 20), "image/png")
+    assert [request.headers.get("Expect") for request in proxy.requests] == [None, "100-continue"]
+
+
 def test_a_refused_copy_becomes_an_upload(moto_server: S3Server, use_server: UseServer) -> None:
     """Where the store will not copy (other owner, other region), the picture goes through the worker."""
     moto_server.create_public_bucket("refused-copies")

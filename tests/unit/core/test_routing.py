@@ -4,9 +4,7 @@ import pytest
 
 from tasks.core import routing
 from tasks.core.dispatch import REMAINING, StepName
-from tasks.core.preferences import Preferences
 from tasks.core.states import State
-from tasks.core.waves import window
 
 
 @pytest.mark.parametrize(
@@ -40,9 +38,3 @@ def test_the_chain_is_what_is_left_to_do() -> None:
     """An image sent again is never bought, uploaded or patched twice for nothing."""
     assert [len(REMAINING[state]) for state in (State.QUEUED, State.GENERATED, State.UPLOADED)] == [3, 2, 1]
     assert all(chain[-1] is StepName.PATCH for chain in REMAINING.values())
-
-
-@pytest.mark.parametrize(("per_minute", "images"), [(None, 500), (6.0, 10), (600.0, 50), (60_000.0, 500)])
-def test_a_wave_is_five_seconds_of_the_models_pace(per_minute: float | None, images: int) -> None:
-    """Between 10 and 500 images are released at a time, whatever the size of the batch."""
-    assert window(per_minute, Preferences()) == images

@@ -35,3 +35,10 @@ def upgrade() -> None:
         sa.Column("changed_at", UtcDateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_imagechord_limit_override")),
     )
+    op.drop_index(op.f("ix_imagechord_image_state_batch_id_model"), "imagechord_image")
+    op.create_index(
+        op.f("ix_imagechord_image_state_model_batch_id_id_not_before"),
+        "imagechord_image",
+        ["state", "model", "batch_id", "id", "not_before"],
+        unique=False,
+    )
