@@ -14,6 +14,7 @@ from tasks.core.catalogue import AspectSizes, Catalogue, ExactSizes, ListedSizes
 from tasks.core.columns import did_you_mean
 from tasks.core.errors import ConfigurationError, InputError
 from tasks.core.explain import explain
+from tasks.core.limits import RESERVED_NAMES
 from tasks.core.pictures import Size
 from tasks.core.sizes import parse_ratio
 
@@ -105,6 +106,8 @@ def _contradictions(catalogue: Catalogue) -> Iterator[str]:
 
 
 def _model_findings(model: ModelSpec, catalogue: Catalogue) -> Iterator[str]:
+    if model.alias in RESERVED_NAMES:
+        yield f"the name {model.alias!r} is taken by something else; choose another"
     for other in model.fallback:
         if other == model.alias or other not in catalogue.models:
             yield f"fallback = {other!r} is not another model of this file{did_you_mean(other, catalogue.models)}"

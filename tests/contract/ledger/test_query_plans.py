@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
+from tasks.core.dispatch import Ticket
 from tasks.core.waves import Bounds
-from tasks.ledger import leases, reading, releasing, submitting, summing, sweeping
+from tasks.ledger import leases, limiting, reading, releasing, submitting, summing, sweeping
 from tasks.ledger.dispatching import redispatch
 from tasks.ledger.engine import Ledger, parse_database_url
 from tests.contract.ledger.scene import MODEL, Scene
@@ -32,6 +33,9 @@ QUESTIONS: dict[str, Callable[[Ledger, str], object]] = {
     "find_unfinished": lambda ledger, _batch_id: submitting.find_unfinished(ledger, "d" * 64),
     "images": lambda ledger, batch_id: list(reading.images(ledger, batch_id, thumbnails=True)),
     "attempts": lambda ledger, batch_id: reading.attempts(ledger, batch_id, "SKU-00001"),
+    "calls_under_way": lambda ledger, _batch_id: limiting.calls_under_way(ledger),
+    "postpone": lambda ledger, _batch_id: limiting.postpone(ledger, Ticket(1, 1), NOW),
+    "end_waits": lambda ledger, _batch_id: limiting.end_waits(ledger, MODEL),
     "claim_message": lambda ledger, batch_id: summing.claim_message(ledger, batch_id, "end", "worker"),
 }
 
