@@ -31,10 +31,10 @@ class Recent:
 
     @property
     def per_second(self) -> float:
-        """Their pace. A few say little about less than a minute."""
-        if self.ended < _ENOUGH_ENDED:
-            return self.ended / LATELY_SECONDS
-        return self.ended / max(self.span_seconds, _SHORTEST_SPAN_SECONDS)
+        """Their pace. The fewer they are, the longer is the least time that they are taken to stand for."""
+        few = max(0.0, 1 - self.ended / _ENOUGH_ENDED)
+        least_seconds = _SHORTEST_SPAN_SECONDS + few * (LATELY_SECONDS - _SHORTEST_SPAN_SECONDS)
+        return self.ended / max(self.span_seconds, least_seconds)
 
 
 @dataclass(frozen=True, slots=True)
