@@ -105,7 +105,7 @@ COUNTS: dict[str, tuple[Callable[[Connection, str], object], set[str]]] = {
 
 @pytest.mark.parametrize("question", COUNTS)
 def test_counts_read_the_index_made_for_them(scene: Scene, question: str) -> None:
-    """On SQLite: by the name of the index, and never by way of a sort."""
+    """On SQLite, by the name of the index."""
     ask, indexes = COUNTS[question]
 
     def asked() -> None:
