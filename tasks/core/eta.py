@@ -6,13 +6,12 @@ when ten have ended over some calls' time. What waits for a person is not waited
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from tasks.core.cost import SECONDS_PER_DAY, images_per_second
 from tasks.core.limits import LimitState
-from tasks.core.states import ACTIVE, ENDED, State
+from tasks.core.states import ACTIVE, ENDED, State, add_up
 
 LATELY_SECONDS = 60.0
 """How far back the pace is measured."""
@@ -115,7 +114,7 @@ class BatchProgress:
     @property
     def counts(self) -> dict[State, int]:
         """All models together; states without images are left out."""
-        return dict(sum((Counter(model.counts) for model in self.models), Counter()))
+        return add_up(model.counts for model in self.models)
 
     @property
     def pace_per_minute(self) -> float:

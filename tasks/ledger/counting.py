@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, func, select
 
 from tasks.core.eta import LATELY_SECONDS, Recent
-from tasks.core.states import ACTIVE, State
+from tasks.core.states import ACTIVE, State, add_up
 from tasks.core.summary import FailureGroup
 from tasks.ledger.engine import Ledger
 from tasks.ledger.schema import AT_REST, MISSED, image
@@ -56,7 +56,7 @@ class Tally:
     @property
     def counts(self) -> dict[State, int]:
         """All models together."""
-        return dict(sum((Counter(counts) for counts in self.by_model.values()), Counter()))
+        return add_up(self.by_model.values())
 
 
 def tally(connection: Connection, batch_id: str) -> Tally:
