@@ -41,10 +41,8 @@ broker_transport_options = {
     "visibility_timeout": 2 * 3600,
     "socket_keepalive": True,
     "health_check_interval": 25,
-    # Leaves out the queues that the consumer has enough of. How long one BRPOP waits, in seconds: that long such a
-    # queue stays left out after the consumer could use it again.
+    # Leaves out the queues that the consumer has enough of.
     "queue_order_strategy": "tasks.steps.queues:OpenQueues",
-    "polling_interval": 0.25,
 }
 redis_max_connections = _concurrency + 50
 result_backend_thread_safe = True

@@ -10,6 +10,7 @@ from typing import Any
 
 from celery.worker import state
 from celery.worker.consumer import Consumer
+from kombu.transport.redis import Transport
 
 from tasks.core import routing
 from tasks.core.dispatch import Ticket
@@ -20,7 +21,7 @@ from tasks.limits.bucket import Bucket
 from tasks.limits.limiter import Grant
 from tasks.services import current_services
 from tasks.steps import control  # noqa: F401 – registers the command
-from tasks.steps.queues import OpenQueues
+from tasks.steps.queues import OpenQueues, ShortPolls
 from tasks.steps.request import StepRequest
 from tasks.steps.turn import hand_over
 
@@ -31,6 +32,7 @@ _SECONDS_AHEAD = 1.0
 _CMS_SECONDS_AHEAD, _CMS_LEAST = 10.0, 16
 """Patches share their queue with uploads, which are let through; a picture behind so many patches waits anyway."""
 _LOST_SLOT_SECONDS = 1.0
+_LOOK_AGAIN_SECONDS, _LOOK_OFTEN_SECONDS = 0.25, 0.1
 
 # The stubs leave out the methods that a rate limit passes through.
 _Consumer: Any = Consumer
@@ -50,6 +52,9 @@ class LimitedConsumer(_Consumer):  # type: ignore[misc]
     def __init__(self, *args: Any, **options: Any) -> None:
         self._by_queue: dict[str, Bucket] = {}
         self._for_slot: dict[str, Bucket] = {}
+        # So long a queue that was left out stays so after its bucket has room again. Kombu's option for it,
+        # `polling_interval`, would also make a worker without an event loop (gevent) sleep between two looks.
+        Transport.brpop_timeout = _LOOK_AGAIN_SECONDS  # type: ignore[assignment]
         super().__init__(*args, **options)
         OpenQueues.is_open = self._has_room
         StepRequest.slot_freed = self._slot_freed
@@ -170,6 +175,12 @@ class LimitedConsumer(_Consumer):  # type: ignore[misc]
         if bucket.interval_seconds:
             room = min(room, ceil(_SECONDS_AHEAD / bucket.interval_seconds))
         return len(bucket.waiting) < room
+
+    def loop_args(self) -> Any:
+        """What the loop gets; without an event loop, a connection that is looked at often."""
+        consumer, connection, *rest = super().loop_args()
+        brisk = connection if self.hub is not None else ShortPolls(connection, _LOOK_OFTEN_SECONDS)
+        return (consumer, brisk, *rest)
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:
         """Survive the loss of Redis with messages in hand.
