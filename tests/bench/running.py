@@ -10,7 +10,7 @@ from typing import Any, Literal
 from tests.bench.contestants import Contestant, Submission
 from tests.bench.processes import Peaks, peaks
 
-_POLL_SECONDS = 0.1
+_POLL_SECONDS = 0.25
 
 Ending = Literal["summary", "stuck", "out of time"]
 

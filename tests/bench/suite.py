@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 Figure = float | int | bool | str | None
 Figures = dict[str, Figure]
@@ -31,8 +31,8 @@ class Measured:
 class Row:
     """One question. ``title`` names the size as ``{size}``; ``minutes`` is how long all its sizes take.
 
-    ``compared`` are figures whose ratio to this project's is shown, ``grows`` those whose growth with the size is,
-    ``headline`` those for the README.
+    ``compared`` are figures whose ratio to this project's is shown, ``grows`` those whose growth with the size is.
+    ``headline`` are those for the README, which takes a line for each group, and of a row that grows the largest size.
     """
 
     name: str
@@ -44,4 +44,4 @@ class Row:
     goal: str = ""
     compared: tuple[str, ...] = ()
     grows: tuple[str, ...] = ()
-    headline: tuple[str, ...] = field(default=())
+    headline: tuple[tuple[str, ...], ...] = ()

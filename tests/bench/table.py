@@ -35,10 +35,21 @@ def headlines(rows: Mapping[str, Row], measured: Sequence[Mapping[str, Any]]) ->
     who = list(dict.fromkeys(each["who"] for each in measured))
     lines = []
     for name, found in _grouped(measured, "row").items():
+        row, largest = rows[name], max(each["size"] for each in found)
         for (size, case), group in _cases(found).items():
-            title = _title(rows[name], size, case)
-            lines += [[f"{title}: {_words(key)}", *_cells(rows[name], group, key, who)] for key in rows[name].headline]
+            if not row.grows or size == largest:
+                title = _title(row, size, case)
+                lines += [_headline(title, row, group, keys, who) for keys in row.headline]
     yield from _markdown(["", *who], lines)
+
+
+def _headline(
+    title: str, row: Row, group: Sequence[Mapping[str, Any]], keys: Sequence[str], who: Sequence[str]
+) -> list[str]:
+    measured = {each["who"] for each in group}
+    columns = zip(*(_cells(row, group, key, who) for key in keys), strict=True)
+    cells = [" / ".join(column) if name in measured else "–" for name, column in zip(who, columns, strict=True)]
+    return [f"{title}: {' / '.join(map(_words, keys))}", *cells]
 
 
 def _title(row: Row, size: int, case: str) -> str:

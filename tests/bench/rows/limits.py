@@ -112,6 +112,6 @@ ROWS = (
         minutes=22,
         goal="utilisation ≥ 0.97 and 429s ≤ 0.5 % of calls where the configured limit is the enforced one, "
         "utilisation ≥ 0.85 where it must be found.",
-        headline=("utilisation", "refused_percent", "lost", "summary_sent"),
+        headline=(("utilisation", "refused_percent", "lost", "summary_sent"),),
     ),
 )

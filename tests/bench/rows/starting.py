@@ -78,7 +78,7 @@ def _submitted(contestant: Contestant, source: Path) -> Figures:
         planned_at = _planned_at(contestant, submission)
     first_at = made.stats()["first_patched_at"]
     return {
-        "seconds": round(planned_at - submission.began_at, 2),
+        "seconds": round(max(submission.seconds, planned_at - submission.began_at), 2),
         "call_seconds": round(submission.seconds, 3),
         "first_image_after_seconds": round(max(0.0, first_at - planned_at), 2) if seen_first else None,
         "submit_peak_rss_mb": round(submission.peak_rss_bytes / 1e6),
@@ -113,7 +113,7 @@ ROWS = (
         sizes=(24,),
         quick_sizes=(8,),
         minutes=1,
-        headline=("warm_best_seconds",),
+        headline=(("warm_best_seconds",),),
     ),
     Row(
         name="submit",
@@ -125,6 +125,6 @@ ROWS = (
         goal="100,000 rows in ≤ 10 s and ≤ 150 MB, the first image ≤ 3 s after planning ends, Redis < 30 MB.",
         compared=("seconds", "submit_peak_rss_mb", "redis_peak_mb", "first_image_after_seconds"),
         grows=("seconds", "submit_peak_rss_mb", "worker_peak_rss_mb", "redis_peak_mb", "first_image_after_seconds"),
-        headline=("seconds", "first_image_after_seconds", "submit_peak_rss_mb", "redis_peak_mb"),
+        headline=(("seconds",), ("first_image_after_seconds",), ("submit_peak_rss_mb",), ("redis_peak_mb",)),
     ),
 )
