@@ -29,9 +29,9 @@ class Run:
     peaks: Peaks
 
     @property
-    def lost(self) -> int:
-        """Images that never came into the CMS."""
-        return self.images - int(self.seen["patched"])
+    def lost(self) -> int | None:
+        """Images that will never come into the CMS; ``None`` when the run was not given the time to its end."""
+        return None if self.ending == "out of time" else self.images - int(self.seen["patched"])
 
     @property
     def first_charged_at(self) -> float:

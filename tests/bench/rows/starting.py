@@ -15,7 +15,7 @@ from sqlalchemy import func, select
 
 from tasks.ledger.engine import Ledger, parse_database_url
 from tasks.ledger.schema import batch, image
-from tests.bench.contestants import Contestant, Imagechord, StockCanvas, Submission, write_rows
+from tests.bench.contestants import Contestant, Imagechord, StockCanvas, write_rows
 from tests.bench.installation import PROJECT, Installation, installation
 from tests.bench.processes import peaks
 from tests.bench.suite import Figures, Measured, Order, Row
@@ -74,32 +74,36 @@ def _submitted(contestant: Contestant, source: Path) -> Figures:
     made = contestant.made
     with peaks(made.redis, [process.pid for process in made.workers]) as peak:
         submission = contestant.submit(source)
-        seen_first = _first_patched(made)
-        planned_at = _planned_at(contestant, submission)
-    first_at = made.stats()["first_patched_at"]
+        first_at = _first_patched_at(made)
+        planned_at = _planned_at(made) if isinstance(contestant, Imagechord) else None
+    began_at = submission.began_at
     return {
-        "seconds": round(max(submission.seconds, planned_at - submission.began_at), 2),
+        "seconds": round(max(submission.seconds, (planned_at or 0.0) - began_at), 2),
         "call_seconds": round(submission.seconds, 3),
-        "first_image_after_seconds": round(max(0.0, first_at - planned_at), 2) if seen_first else None,
+        "first_image_seconds": _between(began_at, first_at),
+        "first_image_after_planning_seconds": _between(planned_at, first_at),
         "submit_peak_rss_mb": round(submission.peak_rss_bytes / 1e6),
         "worker_peak_rss_mb": round(peak.rss_bytes / 1e6),
         "redis_peak_mb": round(peak.redis_bytes / 1e6, 2),
     }
 
 
-def _first_patched(made: Installation) -> bool:
+def _between(early: float | None, late: float | None) -> float | None:
+    return None if early is None or late is None else round(late - early, 2)
+
+
+def _first_patched_at(made: Installation) -> float | None:
+    """When the first picture was published; ``None`` when it was not in time."""
     try:
         wait_until(lambda: made.progress()["patched"], _AT_MOST_SECONDS, "the first picture")
     except AssertionError:
-        return False
-    return True
+        return None
+    return float(made.stats()["first_patched_at"])
 
 
-def _planned_at(contestant: Contestant, submission: Submission) -> float:
+def _planned_at(made: Installation) -> float:
     """When everything was planned and accepted: the ledger knows, wherever that was done."""
-    if not isinstance(contestant, Imagechord):
-        return submission.began_at + submission.seconds
-    with contestant.made.services.ledger.read() as connection:
+    with made.services.ledger.read() as connection:
         started_at = connection.scalar(select(batch.c.started_at))
     assert started_at is not None
     return float(started_at.timestamp())
@@ -123,8 +127,8 @@ ROWS = (
         quick_sizes=(50, 100),
         minutes=10,
         goal="100,000 rows in ≤ 10 s and ≤ 150 MB, the first image ≤ 3 s after planning ends, Redis < 30 MB.",
-        compared=("seconds", "submit_peak_rss_mb", "redis_peak_mb", "first_image_after_seconds"),
-        grows=("seconds", "submit_peak_rss_mb", "worker_peak_rss_mb", "redis_peak_mb", "first_image_after_seconds"),
-        headline=(("seconds",), ("first_image_after_seconds",), ("submit_peak_rss_mb",), ("redis_peak_mb",)),
+        compared=("seconds", "submit_peak_rss_mb", "redis_peak_mb", "first_image_seconds"),
+        grows=("seconds", "submit_peak_rss_mb", "worker_peak_rss_mb", "redis_peak_mb", "first_image_seconds"),
+        headline=(("seconds",), ("first_image_after_planning_seconds",), ("submit_peak_rss_mb",), ("redis_peak_mb",)),
     ),
 )

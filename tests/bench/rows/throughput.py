@@ -31,10 +31,13 @@ def costs(ran: Run) -> Figures:
 def outcome(ran: Run) -> Figures:
     """What became of the images, as the servers saw it."""
     return {
+        "images": ran.images,
+        "published": ran.seen["patched"],
         "lost": ran.lost,
         "charged_twice": ran.seen["charged_twice"],
         "refused_429": ran.seen["refused"],
         "summary_sent": ran.ending == "summary",
+        "ended_by": ran.ending,
     }
 
 
