@@ -80,18 +80,20 @@ def test_a_request_in_pieces_is_one_request() -> None:
 
 
 def test_a_large_upload_is_counted_once_and_not_kept() -> None:
-    """An object is stored when its last byte has come, after the go-ahead that S3 clients wait for."""
+    """An object is stored when its last byte has come, after the go-ahead that S3 clients wait for; then comes the next."""
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
         body = bytes(3_000_000)
         writer.write(b"PUT /bench/a.png HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n" % len(body))
         assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
         writer.write(body)
-        return (await read_answer(reader))[0]
+        assert await read_answer(reader) == (b"HTTP/1.1 200 OK", b"")
+        writer.write(b"PATCH /cms/next HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}")
+        return (await read_answer(reader))[1]
 
-    status, ends = converse(talk)
+    next_answer, ends = converse(talk)
 
-    assert status == b"HTTP/1.1 200 OK"
+    assert next_answer == b"{}"
     assert ends.world.objects == 1
 
 
