@@ -80,10 +80,10 @@ def test_a_request_in_pieces_is_one_request() -> None:
 
 
 def test_a_large_upload_is_counted_once_and_not_kept() -> None:
-    """An object is stored when its last byte has come, after the go-ahead that S3 clients wait for; then comes the next."""
+    """An object is stored when its last byte has come, after the go-ahead that S3 clients wait for."""
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
-        body = bytes(3_000_000)
+        body = b"\r\n\r\n" * 1_000_000  # nothing of it may be taken for a request
         writer.write(b"PUT /bench/a.png HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n" % len(body))
         assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
         writer.write(body)
