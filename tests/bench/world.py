@@ -15,8 +15,8 @@ class Limiter:
     """What the image maker enforces: ``per_minute`` images; 0 means no limit.
 
     ``token_bucket``: tokens come evenly, at most one second's worth is kept. ``fixed_window``: a minute's worth at
-    any time within each minute of the maker's clock (or within ``window_seconds``, their share of it); the first
-    window ends ``first_window_seconds`` after the reset.
+    any time within each minute of the maker's clock (or within ``window_seconds``, their share of it); of the first
+    window ``first_window_seconds`` are left at the reset, with their share of its images.
     """
 
     per_minute: float = 0.0
@@ -49,7 +49,8 @@ class Limiter:
         window = int(since // self.window_seconds)
         if window != self.window:
             self.window, self.used = window, 0
-        if self.used < self.per_minute / 60.0 * self.window_seconds:
+        allowed_seconds = self.window_seconds if window else self.first_window_seconds
+        if self.used < self.per_minute / 60.0 * allowed_seconds:
             self.used += 1
             return 0.0
         return self.window_seconds - since % self.window_seconds

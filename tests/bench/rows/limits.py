@@ -31,7 +31,7 @@ class Timing:
         return self.warm_up_seconds + self.slot_seconds
 
     def images(self, per_minute_enforced: float) -> int:
-        """Enough for one whole window at the full pace."""
+        """Enough for one whole window, and the first call of the next, however fast they are bought."""
         seconds = self.first_window_seconds + self.window_seconds + 1.5 * self.slot_seconds
         return round(per_minute_enforced / 60.0 * seconds)
 
