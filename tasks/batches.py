@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from tasks import submission
+from tasks import progress, submission
 from tasks.celery import app
 from tasks.core import routing
 from tasks.core.plan import RowProblem
@@ -50,9 +50,9 @@ def start(batch_id: str) -> None:
 
 
 def status(batch_id: str | None = None) -> BatchSummary:
-    """Counts, cost and failures as they stand now. Raises InputError for an unknown batch."""
-    ledger = current_services().ledger
-    return summing.summarise(ledger, reading.find_batch(ledger, batch_id).id)
+    """Counts, cost, failures and limits as they stand now. Raises InputError for an unknown batch."""
+    services = current_services()
+    return progress.summarise(services, reading.find_batch(services.ledger, batch_id).id)
 
 
 def wait(batch_id: str, timeout_seconds: float | None = None) -> BatchSummary:

@@ -6,11 +6,14 @@ Money is in micro-dollars (``…_usd_micros``), durations in seconds, times are 
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 from tasks.core.catalogue import ModelSpec
 from tasks.core.cost import CostEstimate, ManualCost
+from tasks.core.eta import BatchProgress
+from tasks.core.limits import LimitState
 from tasks.core.plan import PlannedImage, RowProblem
 from tasks.core.summary import BatchSummary
 from tasks.core.views import ImageView
@@ -96,7 +99,36 @@ def of_summary(summary: BatchSummary) -> Data:
             for group in summary.failures
         ],
         "report_url": summary.report_url,
+        "limits": [of_limit(limit) for limit in summary.limits],
     }
+
+
+def of_limit(limit: LimitState) -> Data:
+    """One limited thing as it stands. Null is no limit; ``found_per_minute`` null: nothing lower was found."""
+    return asdict(limit) | {"in_force_per_minute": limit.in_force_per_minute}
+
+
+def of_progress(progress: BatchProgress) -> Data:
+    """``pace_per_minute`` counts pictures that ended, in the last minute. ``eta_seconds`` null: nobody can know."""
+    return {
+        "pace_per_minute": round(progress.pace_per_minute, 1),
+        "eta_seconds": _rounded(progress.eta_seconds),
+        "per_model": [
+            {
+                "model": one.model,
+                "counts": {str(state): count for state, count in one.counts.items()},
+                "done": one.done,
+                "left": one.left,
+                "pace_per_minute": round(one.pace_per_minute, 1),
+                "eta_seconds": _rounded(one.eta_seconds),
+            }
+            for one in progress.models
+        ],
+    }
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 1)
 
 
 def of_image(image: ImageView) -> Data:

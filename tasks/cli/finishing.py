@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rich.markup import escape
 
+from tasks import progress
 from tasks.cli import data
 from tasks.cli.console import errors, note, output, print_json, print_next
 from tasks.core.errors import InputError
@@ -37,7 +38,7 @@ def exit_code(summary: BatchSummary) -> int:
 
 def say_goodbye(services: Services, batch_id: str, *, json: bool = False) -> int:
     """Print the Slack summary, the report's path and the next sensible command; returns the exit code."""
-    summary = summing.summarise(services.ledger, batch_id, services.report_url(batch_id))
+    summary = progress.summarise(services, batch_id)
     report = write_report(services, batch_id)
     said = summing.sent_message(services.ledger, batch_id)
     if said is not None and said["error"]:

@@ -8,10 +8,13 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from tasks import progress
 from tasks.cli import data, options
 from tasks.cli.console import output, print_facts, print_json, print_next, print_table
 from tasks.cli.finishing import next_command, open_ledger
-from tasks.cli.wording import clock, counted, money
+from tasks.cli.wording import clock, counted, limit_notes, limits, money, time_left
+from tasks.core.eta import BatchProgress
+from tasks.core.limits import format_rate
 from tasks.core.states import State
 from tasks.core.summary import BatchSummary, FailureGroup
 from tasks.ledger import reading, summing
@@ -26,9 +29,9 @@ def status(
 ) -> None:
     """Say how a batch stands, or list the batches.
 
-    Pictures by state, cost, and what failed or waits, for which reason.
+    Pictures by state, pace, the limits in force, time left, cost, and what failed or waits, for which reason.
 
-    Asks the ledger only, so it needs neither broker nor worker.
+    Asks the ledger, so it needs neither broker nor worker.
     """
     services = current_services()
     ledger = open_ledger(services)
@@ -36,12 +39,19 @@ def status(
         _list(services, ledger, json=json)
         return
     found = reading.find_batch(ledger, batch)
-    summary = summing.summarise(ledger, found.id, services.report_url(found.id))
+    summary = progress.summarise(services, found.id)
+    going = progress.of_summary(services, summary)
     if json:
-        print_json(data.of_summary(summary) | {"source": found.source, "template": found.template})
+        origin = {"source": found.source, "template": found.template}
+        print_json(data.of_summary(summary) | data.of_progress(going) | origin)
         return
     output.print(f"[bold]{escape(summary.name)}[/bold]  {escape(summary.batch_id)}")
-    print_facts(_facts(services, summary))
+    print_facts(_facts(services, summary, going))
+    if summary.active:
+        _print_models(going)
+    for limit in summary.limits:
+        for text in limit_notes(limit):
+            output.print(f"  [yellow]{escape(limit.name)}[/yellow]: {escape(text)}")
     for group in summary.failures:
         _print_reason(group)
     if summary.waiting and not summary.active:
@@ -50,7 +60,7 @@ def status(
         print_next(*next_command(summary))
 
 
-def _facts(services: Services, summary: BatchSummary) -> Iterator[tuple[str, str]]:
+def _facts(services: Services, summary: BatchSummary, going: BatchProgress) -> Iterator[tuple[str, str]]:
     preferences = services.settings.preferences
     yield "Pictures", f"{summary.published:,} of {summary.total:,} published"
     counts = [f"{summary.counts[state]:,} {state}" for state in State if summary.counts.get(state)]
@@ -59,10 +69,38 @@ def _facts(services: Services, summary: BatchSummary) -> Iterator[tuple[str, str
         yield "Skipped", counted(summary.skipped_rows, "row")
     if summary.reused:
         yield "Reused", counted(summary.reused, "picture")
-    yield "Models", ", ".join(summary.models)
+    if summary.active:
+        yield "Time left", _time_left(going)
+    else:
+        yield "Models", ", ".join(summary.models)
     yield "Spent", money(summary.spent_usd_micros, preferences.krw_per_usd) if summary.spent_usd_micros else "nothing"
     yield "Started", clock(summary.started_at, preferences.timezone)
     yield "Last move", clock(summary.ended_at, preferences.timezone)
+
+
+def _time_left(going: BatchProgress) -> str:
+    if going.eta_seconds is None:
+        return "not known: nothing has been sent to a worker yet"
+    pace = f", at {format_rate(going.pace_per_minute)} a minute" if going.pace_per_minute else ", by the limits"
+    return time_left(going.eta_seconds) + pace
+
+
+def _print_models(going: BatchProgress) -> None:
+    print_table(
+        ("Model", "Done", "Left", "Pace", "Time left", "Limits in force"),
+        [
+            (
+                one.model,
+                f"{one.done:,}",
+                f"{one.left:,}",
+                f"{format_rate(one.pace_per_minute)}/min",
+                time_left(one.eta_seconds) if one.left else "–",
+                limits(one.limit),
+            )
+            for one in going.models
+        ],
+        right=(1, 2, 3),
+    )
 
 
 def _print_reason(group: FailureGroup) -> None:

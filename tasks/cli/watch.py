@@ -8,18 +8,25 @@ from contextlib import contextmanager
 from typing import Protocol
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.console import RenderableType
+from rich.padding import Padding
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
-from tasks import health
+from tasks import health, progress
 from tasks.cli import options
 from tasks.cli.console import errors, note
 from tasks.cli.finishing import open_ledger, say_going_on, say_goodbye
+from tasks.cli.wording import time_left
+from tasks.core.eta import BatchProgress
+from tasks.core.limits import format_rate
 from tasks.core.states import ENDED, WAITING, State
 from tasks.devstack.stack import EmbeddedStack
 from tasks.ledger import reading, summing
 from tasks.services import Services, current_services
 
 _POLL_SECONDS = 0.1
+_PAUSE_PER_LOOK = 10
 _SUMMARY_SECONDS = 3.0
 _WORKER_CHECK_SECONDS = 5.0
 _LINE_EVERY_SECONDS = 10.0
@@ -47,11 +54,16 @@ def watch(batch: options.Batch = None, json: options.Json = False) -> None:
 def follow(services: Services, batch_id: str, stack: EmbeddedStack | None = None) -> None:
     """Show progress until the batch rests and its summary was sent (or Slack had its three seconds)."""
     total = reading.find_batch(services.ledger, batch_id).total
-    with _progress(total) as progress:
-        next_check = time.monotonic() + _WORKER_CHECK_SECONDS
+    with _shown(total) as shown:
+        next_look, next_check = 0.0, time.monotonic() + _WORKER_CHECK_SECONDS
         while True:
-            progress.show(reading.state_counts(services.ledger, batch_id))
-            if summing.is_resting(services.ledger, batch_id):
+            resting = summing.is_resting(services.ledger, batch_id)
+            if resting or time.monotonic() > next_look:
+                began = time.monotonic()
+                shown.show(progress.look(services, batch_id))
+                # Counting a large batch takes the database a while: leave it most of its time.
+                next_look = time.monotonic() + _PAUSE_PER_LOOK * (time.monotonic() - began)
+            if resting:
                 break
             if time.monotonic() > next_check:
                 _warn_without_worker(services, batch_id, stack)
@@ -61,28 +73,37 @@ def follow(services: Services, batch_id: str, stack: EmbeddedStack | None = None
 
 
 class _Shown(Protocol):
-    def show(self, counts: Counts) -> None:
+    def show(self, going: BatchProgress) -> None:
         """Bring what is seen up to date."""
 
 
 @contextmanager
-def _progress(total: int) -> Iterator[_Shown]:
+def _shown(total: int) -> Iterator[_Shown]:
     """A bar on a terminal; elsewhere a line now and then, so that a log shows that it lives."""
     if not errors.is_terminal:
         yield _Lines(total)
         return
-    columns = (TextColumn("pictures"), BarColumn(bar_width=30), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, TextColumn("{task.fields[detail]}", markup=False), console=errors) as progress:
-        yield _Bar(progress, total)
+    with _Bar(total) as bar:
+        yield bar
 
 
-class _Bar:
-    def __init__(self, progress: Progress, total: int) -> None:
-        self._progress = progress
-        self._task = progress.add_task("", total=total, detail="")
+class _Bar(Progress):
+    """One line that fits a narrow terminal: bar, count, time, pace, time left; below it, where the pictures are."""
 
-    def show(self, counts: Counts) -> None:
-        self._progress.update(self._task, completed=_done(counts), detail=_detail(counts))
+    def __init__(self, total: int) -> None:
+        self._states = ""
+        count = TextColumn("{task.completed:,.0f}/{task.total:,.0f}")
+        columns = (BarColumn(bar_width=None), count, TimeElapsedColumn())
+        super().__init__(*columns, TextColumn("{task.fields[pace]}", markup=False), console=errors, expand=True)
+        self._task = self.add_task("", total=total, pace="")
+
+    def get_renderables(self) -> Iterator[RenderableType]:
+        yield from super().get_renderables()
+        yield Padding(Text(self._states, style="dim", no_wrap=True, overflow="ellipsis"), (0, 0, 0, 1))
+
+    def show(self, going: BatchProgress) -> None:
+        self._states = _states(going.counts)
+        self.update(self._task, completed=_done(going.counts), pace=_pace(going))
 
 
 class _Lines:
@@ -90,20 +111,28 @@ class _Lines:
         self._total = total
         self._next = time.monotonic() + _LINE_EVERY_SECONDS
 
-    def show(self, counts: Counts) -> None:
-        done = _done(counts)
+    def show(self, going: BatchProgress) -> None:
+        done = _done(going.counts)
         if done == self._total or time.monotonic() > self._next:
             self._next = time.monotonic() + _LINE_EVERY_SECONDS
-            detail = f"  {_detail(counts)}" if _detail(counts) else ""
-            errors.print(f"{done:,}/{self._total:,} pictures{detail}", markup=False)
+            told = "; ".join(part for part in (_pace(going), _states(going.counts)) if part)
+            errors.print(f"{done:,}/{self._total:,} pictures" + (f"  {told}" if told else ""), markup=False)
 
 
 def _done(counts: Counts) -> int:
     return sum(count for state, count in counts.items() if state in ENDED | WAITING)
 
 
-def _detail(counts: Counts) -> str:
+def _states(counts: Counts) -> str:
     return ", ".join(f"{counts[s]:,} {s}" for s in State if counts.get(s) and s is not State.PUBLISHED)
+
+
+def _pace(going: BatchProgress) -> str:
+    """``290/min, about 12 min left``; empty when nothing is under way."""
+    if not any(model.left for model in going.models):
+        return ""
+    left = "time left not known" if going.eta_seconds is None else f"{time_left(going.eta_seconds)} left"
+    return f"{format_rate(going.pace_per_minute)}/min, {left}"
 
 
 def _await_summary(services: Services, batch_id: str) -> None:

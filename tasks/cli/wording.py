@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from tasks.core.cost import ManualCost, won
+from tasks.core.limits import LimitState, format_rate
 from tasks.core.money import format_usd
 
 
@@ -30,6 +32,33 @@ def duration(seconds: float) -> str:
         if count:
             parts.append(f"{count} {unit}")
     return "about " + " ".join(parts[:2])
+
+
+def time_left(seconds: float | None) -> str:
+    """As a plan words it, to the minute when it is long; ``not known``, which zero is not."""
+    if seconds is None:
+        return "not known"
+    return duration(seconds if seconds < 600 else 60 * round(seconds / 60))
+
+
+def limits(limit: LimitState) -> str:
+    """``60/min, 8 at once, 2,000/day``: what is in force; ``none``."""
+    rate = limit.in_force_per_minute
+    parts = [
+        None if rate is None else f"{format_rate(rate)}/min",
+        limit.in_flight and f"{limit.in_flight:,} at once",
+        limit.per_day and f"{limit.per_day:,}/day",
+    ]
+    return ", ".join(part for part in parts if part) or "none"
+
+
+def limit_notes(limit: LimitState) -> Iterator[str]:
+    """What one should know of a limit beside its numbers: one was found, the model is paused."""
+    if limit.found_per_minute is not None:
+        configured = "none is" if limit.per_minute is None else f"{format_rate(limit.per_minute)} are"
+        yield f"the provider allows about {format_rate(limit.found_per_minute)} a minute, {configured} configured"
+    if limit.paused_seconds:
+        yield f"paused for {duration(limit.paused_seconds)}: the provider asked for it"
 
 
 def manual(cost: ManualCost) -> str:

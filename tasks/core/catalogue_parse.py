@@ -98,6 +98,8 @@ def _contradictions(catalogue: Catalogue) -> Iterator[str]:
         meant = did_you_mean(catalogue.default_model, models)
         yield f"models.toml: default_model = {catalogue.default_model!r} is not a model of this file{meant}"
     for alias, model in models.items():
+        if alias in RESERVED_NAMES:
+            yield f"models.toml: [models.{alias}]: the name {alias!r} is taken by something else; choose another"
         for finding in _model_findings(model, catalogue):
             yield f"models.toml: [models.{alias}]: {finding}"
     for name, template in catalogue.templates.items():
@@ -106,8 +108,6 @@ def _contradictions(catalogue: Catalogue) -> Iterator[str]:
 
 
 def _model_findings(model: ModelSpec, catalogue: Catalogue) -> Iterator[str]:
-    if model.alias in RESERVED_NAMES:
-        yield f"the name {model.alias!r} is taken by something else; choose another"
     for other in model.fallback:
         if other == model.alias or other not in catalogue.models:
             yield f"fallback = {other!r} is not another model of this file{did_you_mean(other, catalogue.models)}"

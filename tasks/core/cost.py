@@ -49,14 +49,20 @@ def estimate_cost(images: int, model: ModelSpec, preferences: Preferences) -> Co
 def estimate_seconds(images: int, model: ModelSpec, concurrency: int) -> float:
     """Time for so many images of one model, by its limits, its typical call and ``concurrency`` calls at once."""
     limits = model.limits
-    images_per_second = min(concurrency, limits.in_flight or concurrency) / model.typical_seconds
-    if limits.per_minute:
-        images_per_second = min(images_per_second, limits.per_minute / 60)
+    per_second = images_per_second(limits.per_minute, limits.in_flight, model.typical_seconds, concurrency)
     if not limits.per_day:
-        return images / images_per_second
+        return images / per_second
     whole_days = max(images - 1, 0) // limits.per_day
     rest = images - whole_days * limits.per_day
-    return max(images / images_per_second, whole_days * SECONDS_PER_DAY + rest / images_per_second)
+    return max(images / per_second, whole_days * SECONDS_PER_DAY + rest / per_second)
+
+
+def images_per_second(
+    per_minute: float | None, in_flight: int | None, typical_seconds: float, concurrency: int
+) -> float:
+    """A model's pace by its limits (``None`` is no limit), its typical call and ``concurrency`` calls at once."""
+    per_second = min(concurrency, in_flight or concurrency) / typical_seconds
+    return per_second if per_minute is None else min(per_second, per_minute / 60)
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,3 +70,8 @@ class LimitState:
         """The rate that new calls go by."""
         known = [rate for rate in (self.per_minute, self.found_per_minute) if rate is not None]
         return min(known, default=None)
+
+
+def format_rate(per_minute: float) -> str:
+    """``1,200``, ``30``, ``2.5``: a rate to no more places than anybody needs."""
+    return f"{per_minute:,.0f}" if per_minute >= 10 else f"{per_minute:.1f}".removesuffix(".0")

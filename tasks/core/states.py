@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
 
@@ -32,3 +34,8 @@ ACTIVE = frozenset(State) - ENDED - WAITING
 
 UNPUBLISHED_ENDS = ENDED - {State.PUBLISHED}
 """The ends that make a batch finish with failures."""
+
+
+def add_up(parts: Iterable[Mapping[State, int]]) -> dict[State, int]:
+    """Counts of several parts of a batch together; states without images are left out."""
+    return dict(sum((Counter(part) for part in parts), Counter()))

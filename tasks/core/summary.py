@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
+from tasks.core.limits import LimitState
 from tasks.core.states import ACTIVE, State
 
 
@@ -23,7 +24,10 @@ class FailureGroup:
 
 @dataclass(frozen=True, slots=True)
 class BatchSummary:
-    """Counts add up to ``total`` together with ``skipped`` rows. Times are aware; money is micro-dollars."""
+    """Counts add up to ``total`` together with ``skipped`` rows. Times are aware; money is micro-dollars.
+
+    ``by_model`` has the same counts by model; ``limits`` those of the models, as far as anybody asked for them.
+    """
 
     batch_id: str
     name: str
@@ -38,6 +42,8 @@ class BatchSummary:
     reused: int
     failures: tuple[FailureGroup, ...]
     report_url: str | None = None
+    by_model: Mapping[str, Mapping[State, int]] = field(default_factory=dict)
+    limits: tuple[LimitState, ...] = ()
 
     @property
     def published(self) -> int:

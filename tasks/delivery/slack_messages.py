@@ -12,6 +12,7 @@ from datetime import UTC, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from tasks.core.limits import LimitState, format_rate
 from tasks.core.money import format_usd
 from tasks.core.states import WAITING
 from tasks.core.summary import BatchSummary, FailureGroup
@@ -20,6 +21,7 @@ from tasks.delivery.slack_words import Language, Words, words
 
 _MAX_REASONS = 15
 _MAX_EXAMPLES = 5
+_MAX_LIMITS = 5
 
 Block = dict[str, Any]
 
@@ -51,6 +53,7 @@ def finished(summary: BatchSummary, *, language: Language = "ko", timezone: str 
         {"type": "header", "text": {"type": "plain_text", "text": f"{mark} {counts}", "emoji": True}},
         _section(code(summary.name)),
         _fields(_facts(summary, say)),
+        *_found_limits(summary.limits, say),
         *_reasons(say.failures, failed, say),
         *_reasons(say.waits, waits, say),
         *_report(summary.report_url, say),
@@ -85,6 +88,20 @@ def _facts(summary: BatchSummary, say: Words) -> list[tuple[str, str]]:
         (say.duration, _duration(summary.duration_seconds, say)),
         (say.model, _models(summary.models)),
     ]
+
+
+def _found_limits(limits: Sequence[LimitState], say: Words) -> list[Block]:
+    """A line for each limit that turned out to be lower than the configured one: somebody should set it right."""
+    lines = [
+        (say.found_limit if limit.per_minute else say.found_where_none).format(
+            model=code(limit.name, 60),
+            found=format_rate(limit.found_per_minute),
+            configured=format_rate(limit.per_minute or 0.0),
+        )
+        for limit in limits
+        if limit.found_per_minute is not None
+    ]
+    return [_section("\n".join(f"🐢 {line}" for line in lines[:_MAX_LIMITS]))] if lines else []
 
 
 def _reasons(title: str, groups: Sequence[FailureGroup], say: Words) -> list[Block]:

@@ -39,6 +39,8 @@ class Words:
     hours: str
     minutes: str
     seconds: str
+    found_limit: str
+    found_where_none: str
     reasons: dict[str, str]
 
 
@@ -67,6 +69,8 @@ KOREAN = Words(
     hours="{hours}시간 {minutes}분",
     minutes="{minutes}분 {seconds}초",
     seconds="{seconds}초",
+    found_limit="{model}: 제공사가 분당 약 {found}장까지 허용합니다 (설정값 {configured}장)",
+    found_where_none="{model}: 제공사가 분당 약 {found}장까지 허용합니다 (설정값 없음)",
     reasons={
         ErrorClass.NOT_SENT: "연결할 수 없음",
         ErrorClass.RATE_LIMITED: "요청 한도 초과",
@@ -108,6 +112,8 @@ ENGLISH = Words(
     hours="{hours} h {minutes} min",
     minutes="{minutes} min {seconds} s",
     seconds="{seconds} s",
+    found_limit="{model}: the provider allows about {found} a minute, {configured} are configured",
+    found_where_none="{model}: the provider allows about {found} a minute, none is configured",
     reasons={
         ErrorClass.NOT_SENT: "could not be reached",
         ErrorClass.RATE_LIMITED: "rate limit",

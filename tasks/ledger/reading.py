@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, case, func, select
+from sqlalchemy import Row, case, select
 
 from tasks.core.errors import InputError
 from tasks.core.pictures import Size
 from tasks.core.states import State
 from tasks.core.views import ImageView, SkippedRow, attention_rank
+from tasks.ledger.counting import tally
 from tasks.ledger.engine import Ledger
 from tasks.ledger.schema import attempt, batch, image, picture, skipped_row, thumbnail
 
@@ -40,6 +41,10 @@ class BatchRow:
     started_at: datetime | None
 
 
+# Not the frozen catalogue: it is large.
+_BATCHES = select(*(batch.c[name] for name in BatchRow.__slots__))
+
+
 @dataclass(frozen=True, slots=True)
 class AttemptRow:
     """One paid call."""
@@ -59,7 +64,7 @@ def find_batch(ledger: Ledger, reference: str | None = None) -> BatchRow:
 
     Raises InputError when there is none, or several.
     """
-    there = select(batch).where(batch.c.phase != "planning")
+    there = _BATCHES.where(batch.c.phase != "planning")
     with ledger.read() as connection:
         if reference is None:
             rows = connection.execute(there.order_by(batch.c.created_at.desc()).limit(1)).all()
@@ -84,29 +89,25 @@ def find_batch(ledger: Ledger, reference: str | None = None) -> BatchRow:
 def list_batches(ledger: Ledger, limit: int = 20) -> list[BatchRow]:
     """The newest batches first."""
     with ledger.read() as connection:
-        rows = connection.execute(select(batch).order_by(batch.c.created_at.desc()).limit(limit)).all()
+        rows = connection.execute(_BATCHES.order_by(batch.c.created_at.desc()).limit(limit)).all()
     return [_batch_row(row) for row in rows]
 
 
 def _batch_row(row: Row[*tuple[Any, ...]]) -> BatchRow:
-    names = ("id", "name", "source", "template", "phase", "total", "skipped", "round", "budget_usd_micros")
-    values = {name: getattr(row, name) for name in (*names, "spent_usd_micros", "created_at", "started_at")}
-    return BatchRow(**values, columns=tuple(row.columns), notes=tuple(row.notes))
+    values = {name: getattr(row, name) for name in BatchRow.__slots__}
+    return BatchRow(**values | {"columns": tuple(row.columns), "notes": tuple(row.notes)})
 
 
 def batch_models(ledger: Ledger, batch_id: str) -> list[str]:
     """The aliases of the models that the batch's images use."""
     with ledger.read() as connection:
-        return sorted(connection.scalars(select(image.c.model).where(image.c.batch_id == batch_id).distinct()))
+        return list(tally(connection, batch_id).by_model)
 
 
 def state_counts(ledger: Ledger, batch_id: str) -> dict[State, int]:
     """How many images are in each state; states without images are left out."""
     with ledger.read() as connection:
-        rows = connection.execute(
-            select(image.c.state, func.count()).where(image.c.batch_id == batch_id).group_by(image.c.state)
-        ).all()
-    return {State(state): count for state, count in rows}
+        return tally(connection, batch_id).counts
 
 
 def bought_fingerprints(ledger: Ledger, fingerprints: Sequence[str]) -> set[str]:

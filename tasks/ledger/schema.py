@@ -17,6 +17,7 @@ What each table is for:
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,6 +26,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     DateTime,
     Dialect,
     ForeignKey,
@@ -37,7 +39,10 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    literal_column,
 )
+
+from tasks.core.states import ENDED, WAITING, State
 
 metadata = MetaData(
     naming_convention={
@@ -151,8 +156,33 @@ image = Table(
     _time("generated_at"),
     _time("published_at"),
     UniqueConstraint("batch_id", "key", "variant"),
-    Index(None, "batch_id", "state", "model"),  # what is asked of one batch
+    Index(None, "batch_id", "state", "model", "reused"),  # what is asked of one batch; it counts without the rows
     Index(None, "state", "model", "batch_id", "id", "not_before"),  # what releases and the sweep ask of all
+)
+
+
+def _in_states(states: Iterable[State]) -> ColumnElement[bool]:
+    """Spelled out: a query that gives the states as parameters does not match an index that names them."""
+    return image.c.state.in_([literal_column(f"'{state}'") for state in sorted(states)])
+
+
+AT_REST = _in_states(ENDED | WAITING)
+"""Nothing will move these by itself. The index below is written once for an image: recent ends and the last move."""
+
+MISSED = _in_states((ENDED | WAITING) - {State.PUBLISHED})
+"""These failed or wait. The index below is written for them alone: reasons, how often, and the first examples."""
+
+Index(
+    "ix_imagechord_image_at_rest",
+    *(image.c.batch_id, image.c.moved_at, image.c.state, image.c.model),
+    sqlite_where=AT_REST,
+    postgresql_where=AT_REST,
+)
+Index(
+    "ix_imagechord_image_missed",
+    *(image.c.batch_id, image.c.state, image.c.error_class, image.c.error_step, image.c.id),
+    sqlite_where=MISSED,
+    postgresql_where=MISSED,
 )
 
 attempt = Table(

@@ -99,10 +99,11 @@ def add_images(ledger: Ledger, batch_id: str, images: Sequence[PlannedImage]) ->
         "moved_at": now,
     }
     with ledger.write() as connection:
-        connection.execute(image.insert(), [_image_values(planned) | constant for planned in images])
+        connection.execute(image.insert(), [image_values(planned) | constant for planned in images])
 
 
-def _image_values(planned: PlannedImage) -> dict[str, Any]:
+def image_values(planned: PlannedImage) -> dict[str, Any]:
+    """The columns of an image that its plan decides."""
     return {
         "line": planned.line,
         "key": planned.key,

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, func, select, true, update
+from sqlalchemy import ColumnElement, and_, bindparam, select, true, update
 
-from tasks.core.states import ACTIVE, ENDED, WAITING, State
-from tasks.core.summary import BatchSummary, FailureGroup
+from tasks.core.states import ACTIVE
+from tasks.core.summary import BatchSummary
+from tasks.ledger import counting
 from tasks.ledger.engine import Ledger
 from tasks.ledger.schema import batch, image, summary
 from tasks.ledger.upsert import insert_new
 
-_EXAMPLES = 5
 _SAYING = timedelta(minutes=1)
 
 
@@ -99,57 +99,30 @@ def sent_message(ledger: Ledger, batch_id: str, kind: str = "end") -> dict[str, 
 def summarise(ledger: Ledger, batch_id: str, report_url: str | None = None) -> BatchSummary:
     """Count the batch as it stands now. Raises KeyError for an unknown batch."""
     with ledger.read() as connection:
-        row = connection.execute(select(batch).where(batch.c.id == batch_id)).first()
+        row = connection.execute(_BATCH, {"the_batch": batch_id}).first()
         if row is None:
             raise KeyError(batch_id)
-        mine = image.c.batch_id == batch_id
-        counts = connection.execute(select(image.c.state, func.count()).where(mine).group_by(image.c.state)).all()
-        models = connection.scalars(select(image.c.model).where(mine).distinct()).all()
-        reused = connection.scalar(select(func.count()).where(mine, image.c.reused)) or 0
-        ended = connection.scalar(select(func.max(image.c.moved_at)).where(mine))
-        groups = connection.execute(
-            select(image.c.state, image.c.error_class, image.c.error_step, func.count().label("images"))
-            .add_columns(func.min(image.c.error_message).label("message"))
-            .where(mine, image.c.state.in_((ENDED | WAITING) - {State.PUBLISHED}))
-            .group_by(image.c.state, image.c.error_class, image.c.error_step)
-            .order_by(func.count().desc(), image.c.state, image.c.error_class, image.c.error_step)
-        ).all()
-        examples = [
-            connection.scalars(
-                select(image.c.key)
-                .where(
-                    mine,
-                    image.c.state == group.state,
-                    image.c.error_class.is_not_distinct_from(group.error_class),
-                    image.c.error_step.is_not_distinct_from(group.error_step),
-                )
-                .order_by(image.c.id)
-                .limit(_EXAMPLES)
-            ).all()
-            for group in groups
-        ]
+        tally = counting.tally(connection, batch_id)
+        ended = counting.last_move(connection, batch_id)
+        failures = counting.failure_groups(connection, batch_id)
+    started = row.started_at or row.created_at
     return BatchSummary(
         batch_id=batch_id,
         name=row.name,
         round=row.round,
         total=row.total,
-        counts={State(state): count for state, count in counts},
+        counts=tally.counts,
         skipped_rows=row.skipped,
-        models=tuple(sorted(models)),
-        started_at=row.started_at or row.created_at,
-        ended_at=ended or row.created_at,
+        models=tuple(tally.by_model),
+        started_at=started,
+        ended_at=ended or started,
         spent_usd_micros=row.spent_usd_micros,
-        reused=reused,
-        failures=tuple(
-            FailureGroup(
-                state=State(group.state),
-                error_class=group.error_class or group.state,
-                step=group.error_step or "",
-                message=group.message or "",
-                count=group.images,
-                example_keys=tuple(keys),
-            )
-            for group, keys in zip(groups, examples, strict=True)
-        ),
+        reused=tally.reused,
+        failures=failures,
         report_url=report_url,
+        by_model=tally.by_model,
     )
+
+
+_SUMMED = ("name", "round", "total", "skipped", "started_at", "created_at", "spent_usd_micros")
+_BATCH = select(*(batch.c[name] for name in _SUMMED)).where(batch.c.id == bindparam("the_batch"))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from tasks import progress
 from tasks.celery import app
 from tasks.core import routing
 from tasks.core.errors import StepError
 from tasks.delivery.slack_messages import finished
-from tasks.ledger.summing import Said, claim_message, is_resting, mark_sent, summarise
+from tasks.ledger.summing import Said, claim_message, is_resting, mark_sent
 from tasks.reporting import write_report
 from tasks.services import Services, current_services
 
@@ -32,7 +33,7 @@ def summarise_batch(services: Services, batch_id: str) -> None:
     if not is_resting(services.ledger, batch_id):
         return
     preferences = services.settings.preferences
-    summary = summarise(services.ledger, batch_id, services.report_url(batch_id))
+    summary = progress.summarise(services, batch_id)
     message = finished(summary, language=preferences.language, timezone=preferences.timezone)
     said = claim_message(services.ledger, batch_id, "end", services.worker_id)
     if said is not None:

@@ -1,160 +1,111 @@
-"""``scripts/bench``: each row is measured with real processes; prints a table and writes JSON."""
+"""Measure this project, beside a plain thread-pool script and a stock Celery canvas, with real processes.
+
+Prints Markdown tables and writes JSON. A row is chosen by its name, one of its sizes as NAME:SIZE.
+"""
 
 from __future__ import annotations
 
 import argparse
-import csv
 import json
-import os
-import platform
-import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-from sqlalchemy import func, select
+from tests.bench.contestants import CONTESTANTS
+from tests.bench.machine import is_busy, load, machine, sentence
+from tests.bench.rows import ROWS
+from tests.bench.suite import Order, Row
+from tests.bench.table import US, headlines, ratio, tables
 
-from tasks.ledger.engine import Ledger, parse_database_url
-from tasks.ledger.schema import image
-from tests.bench.installation import PROJECT, Installation, installation
-from tests.waiting import wait_until
-
-Result = dict[str, Any]
-
-_SUBMIT = """\
-import json, resource, sys, time
-from tasks.batches import submit
-begin = time.perf_counter()
-submit(sys.argv[1], template="product", model="bench")
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
-print(json.dumps({"seconds": round(time.perf_counter() - begin, 2), "peak_rss_mb": round(peak)}))
-"""
+NAMES = [kind.name for kind in CONTESTANTS]
 
 
-def warm_start(_images: int) -> Result:
-    """From exec of ``imagechord run`` with changed rows to the first published picture, best and worst of five."""
-    measured = []
-    with TemporaryDirectory(prefix="imagechord-bench-") as name:
-        folder = Path(name)
-        for turn in range(6):
-            source = write_rows(folder / "rows.csv", 24, f"turn {turn}")
-            begin = time.time()
-            arguments = ["run", str(source), "--template", "product", "--model", "preview"]
-            program = [sys.executable, "-c", "from tasks.cli.main import main; main()"]
-            subprocess.run([*program, *arguments], env=_environment(), cwd=folder, check=True, capture_output=True)
-            measured.append(round(first_published(folder, begin) - begin, 2))
-    return {
-        "cold_seconds": measured[0],
-        "warm_best_seconds": min(measured[1:]),
-        "warm_worst_seconds": max(measured[1:]),
-    }
+def chosen(words: list[str], *, quick: bool) -> Iterator[tuple[Row, int]]:
+    """What ``submit`` or ``submit:1000`` asks for; everything when nothing is asked for. Raises SystemExit."""
+    for word in words or ROWS:
+        name, _, size = word.partition(":")
+        if name not in ROWS or not (size.isdecimal() or not size):
+            raise SystemExit(f"{word!r} is not a row; there are {', '.join(ROWS)}, each with :SIZE if you like")
+        row = ROWS[name]
+        for each in (int(size),) if size else row.quick_sizes if quick else row.sizes:
+            yield row, each
 
 
-def _environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(PROJECT)}
-
-
-def first_published(folder: Path, since: float) -> float:
-    """When the first picture was published after a moment, in seconds since the epoch."""
-    ledger = Ledger(parse_database_url(f"sqlite:///{folder / '.imagechord' / 'ledger.sqlite3'}"))
-    with ledger.read() as connection:
-        moment = connection.scalar(
-            select(func.min(image.c.published_at)).where(image.c.created_at > datetime.fromtimestamp(since, UTC))
-        )
-    ledger.close()
-    assert moment is not None
-    return float(moment.timestamp())
-
-
-def submit(images: int) -> Result:
-    """Plan and submit a CSV of so many rows: seconds, peak memory of the process, what Redis holds then."""
-    with installation() as made:
-        source = write_rows(made.folder / "rows.csv", images, "bench")
-        printed = subprocess.run(
-            [sys.executable, "-c", _SUBMIT, str(source)],
-            env=made.environment,
-            cwd=made.folder,
-            check=True,
-            capture_output=True,
-            text=True,
-        )
-        redis_bytes = made.redis.info("memory")["used_memory_dataset"]
-        return {"images": images, **json.loads(printed.stdout), "redis_dataset_kb": round(redis_bytes / 1000)}
-
-
-def throughput(images: int, workers: int = 2) -> Result:
-    """A fast provider, 64 px pictures: images per second, and what each costs in processor time over all workers."""
-    with installation() as made:
-        made.reset_servers(side=64)
-        made.start_workers(workers)
-        source = write_rows(made.folder / "rows.csv", images, "bench")
-        subprocess.run(
-            [sys.executable, "-c", _SUBMIT, str(source)], env=made.environment, cwd=made.folder, check=True,
-            capture_output=True,
-        )  # fmt: skip
-        begin, cpu = time.time(), made.cpu_seconds()
-        await_end(made, images)
-        seen = made.stats()
-        return {
-            "images": images,
-            "workers": workers,
-            "images_per_second": round(images / (seen["last_patched_at"] - begin), 1),
-            "cpu_ms_per_image": round((made.cpu_seconds() - cpu) / images * 1000, 1),
-            "first_image_seconds": round(seen["first_patched_at"] - begin, 2),
-            "summary_lag_seconds": round(seen["slack"][-1][0] - seen["last_patched_at"], 2),
-            "worker_rss_mb": round(made.rss_megabytes()),
-            "charged_twice": seen["charged_twice"],
+def measure(row: Row, order: Order) -> Iterator[dict[str, Any]]:
+    """Each contestant's figures as the JSON has them, as soon as they are there."""
+    ours: dict[str, Any] = {}
+    load_before, begin = load(), time.monotonic()
+    for measured in row.measure(order):
+        if measured.who == US:
+            ours[measured.case] = measured.figures
+        beside = ours.get(measured.case, {}) if measured.who != US else {}
+        ratios = {key: ratio(measured.figures.get(key), beside.get(key)) for key in row.compared}
+        yield {
+            "row": row.name,
+            "size": order.size,
+            "who": measured.who,
+            "case": measured.case,
+            "figures": measured.figures,
+            "ratios": {key: value for key, value in ratios.items() if value is not None},
+            "load_before": load_before,
+            "took_seconds": round(time.monotonic() - begin, 1),
         }
+        load_before, begin = load(), time.monotonic()
 
 
-def await_end(made: Installation, images: int) -> None:
-    """Until every picture is in the CMS and the summary in Slack."""
+def run(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Measure what was asked for; what is there is kept when it is interrupted."""
+    found: dict[str, Any] = {"machine": machine(), "began_at": datetime.now(UTC).isoformat(), "quick": arguments.quick}
+    found["measured"] = []
+    if is_busy():
+        print(f"the machine is busy (load {load()}): absolute figures will be too bad", file=sys.stderr)
+    try:
+        for row, size in list(chosen(arguments.rows, quick=arguments.quick)):
+            order = Order(size, arguments.quick, frozenset(arguments.who or NAMES))
+            for each in measure(row, order):
+                found["measured"].append(each)
+                label = ", ".join(filter(None, (f"{row.name}:{size}", each["who"], each["case"])))
+                figures = "  ".join(f"{key}={value}" for key, value in each["figures"].items())
+                print(f"{label} ({each['took_seconds']} s): {figures}", file=sys.stderr, flush=True)
+    finally:
+        arguments.json.write_text(json.dumps(found, indent=2))
+    return found
 
-    def ended() -> bool:
-        seen = made.stats()
-        return bool(seen["patched"] == images and len(seen["slack"]) == 2)
 
-    wait_until(ended, 60 + images / 5, f"the end of {images} images")
-
-
-def write_rows(path: Path, count: int, name: str) -> Path:
-    """A CSV of so many products."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["sku", "name", "color", "size"])
-        writer.writerows([f"S-{number:06d}", f"{name} {number}", "red", "64x64"] for number in range(count))
-    return path
+def show(found: dict[str, Any], *, readme: bool) -> None:
+    """Print the tables."""
+    print(sentence(found["machine"]) + "\n")
+    for line in (headlines if readme else tables)(ROWS, found["measured"]):
+        print(line)
 
 
-ROWS: dict[str, tuple[Callable[[int], Result], tuple[int, ...]]] = {
-    "warm_start": (warm_start, (24,)),
-    "submit": (submit, (1_000, 10_000, 100_000)),
-    "throughput": (throughput, (2_000,)),
-}
+def parse(words: list[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    minutes = sum(row.minutes for row in ROWS.values())
+    lines = [f"  {row.name:12} {row.minutes:4g} min  {row.title.format(size='N')}" for row in ROWS.values()]
+    parser = argparse.ArgumentParser(
+        prog="scripts/bench",
+        description=__doc__,
+        epilog=f"rows (all: about {minutes:.0f} minutes):\n" + "\n".join(lines),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("rows", nargs="*", metavar="ROW[:SIZE]", help="default: all, in all their sizes")
+    parser.add_argument("--quick", action="store_true", help="small sizes: shows that it works, not how fast")
+    parser.add_argument("--who", action="append", choices=NAMES, help="only this contestant; may be repeated")
+    parser.add_argument("--json", type=Path, default=Path("bench.json"), help="where the figures go (bench.json)")
+    parser.add_argument("--readme", action="store_true", help="print one table of the headline figures instead")
+    parser.add_argument("--show", type=Path, metavar="JSON", help="measure nothing, print the tables of an earlier run")
+    return parser.parse_args(words)
 
 
 def main() -> None:
-    """Measure the rows that were asked for, all of them by default."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("rows", nargs="*", choices=[*ROWS, []], help="default: all")
-    parser.add_argument("--json", type=Path, default=Path("bench.json"), help="where the figures go as JSON")
-    arguments = parser.parse_args()
-    figures: dict[str, Any] = {
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
-        "load": os.getloadavg(),
-        "rows": {},
-    }
-    for name in arguments.rows or ROWS:
-        measure, sizes = ROWS[name]
-        for size in sizes:
-            result = measure(size)
-            figures["rows"].setdefault(name, []).append(result)
-            print(f"{name:12} " + "  ".join(f"{key}={value}" for key, value in result.items()), flush=True)
-    arguments.json.write_text(json.dumps(figures, indent=2))
+    """Measure, or show what was measured."""
+    arguments = parse()
+    found = json.loads(arguments.show.read_text()) if arguments.show else run(arguments)
+    show(found, readme=arguments.readme)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ class HttpImages:
 
     def __init__(self) -> None:
         self._local = threading.local()
-        self._url = os.environ["BENCH_URL"] + "/images"
+        self._url = os.environ["IMAGE_API_URL"]
 
     def generate(self, request: GenerationRequest) -> GeneratedPicture:
         """One paid POST. Raises RateLimited and Overloaded."""

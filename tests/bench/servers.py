@@ -1,189 +1,124 @@
 """Fast stand-ins for the benchmark, all in one process on one loopback port: images, S3, CMS, Slack.
 
-Run as ``python -m tests.bench.servers PORT``. The image server charges on its side and enforces a limit of its
-own, a token bucket or a fixed window; everything else answers at once. ``GET /stats`` tells what was seen,
-``POST /reset`` takes new settings.
+Run as ``python -m tests.bench.servers PORT``. They share the cores with what is measured, so they do as little as
+they can: no streams, no task for a request, bodies of pictures are counted and dropped. ``GET /progress`` and
+``GET /stats`` tell what was seen, ``POST /reset`` takes new settings: see :mod:`tests.bench.world`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import io
 import json
+import re
 import sys
-import time
-from collections import Counter
-from dataclasses import dataclass, field
 from typing import Any
 
-from PIL import Image
+from tests.bench.world import World, new_world
+
+_HEAD_END = b"\r\n\r\n"
+_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+_EXPECT = re.compile(rb"\r\nexpect: *100", re.IGNORECASE)
+_STORED = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
 
-@dataclass
-class Limiter:
-    """What the maker enforces: ``per_minute`` images, as a token bucket of one second's burst, or per clock minute."""
-
-    per_minute: float = 0.0
-    algorithm: str = "token_bucket"
-    tokens: float = 0.0
-    filled_at: float = 0.0
-    window: int = 0
-    used: int = 0
-
-    def take(self, now: float) -> float:
-        """0.0 for a granted call, else the seconds to wait."""
-        if not self.per_minute:
-            return 0.0
-        if self.algorithm == "fixed_window":
-            return self._take_from_window(now)
-        per_second = self.per_minute / 60.0
-        burst = max(1.0, per_second)
-        self.tokens = min(burst, self.tokens + (now - self.filled_at) * per_second) if self.filled_at else burst
-        self.filled_at = now
-        if self.tokens >= 1.0:
-            self.tokens -= 1.0
-            return 0.0
-        return (1.0 - self.tokens) / per_second
-
-    def _take_from_window(self, now: float) -> float:
-        window = int(now // 60)
-        if window != self.window:
-            self.window, self.used = window, 0
-        if self.used < self.per_minute:
-            self.used += 1
-            return 0.0
-        return 60.0 - now % 60
+def answer(body: bytes, status: bytes = b"200 OK", more: bytes = b"") -> bytes:
+    """A whole HTTP answer. ``more`` are further header lines, each with its line end."""
+    return b"HTTP/1.1 %b\r\nContent-Length: %d\r\n%b\r\n%b" % (status, len(body), more, body)
 
 
-@dataclass
-class World:
-    """Settings and counters of one benchmark row."""
-
-    picture: bytes = b""
-    latency_seconds: float = 0.0
-    limiter: Limiter = field(default_factory=Limiter)
-    retry_after: bool = True
-    charged: int = 0
-    refused: int = 0
-    in_flight: int = 0
-    most_in_flight: int = 0
-    charges_by_second: Counter[int] = field(default_factory=Counter)
-    prompts: Counter[str] = field(default_factory=Counter)
-    objects: int = 0
-    patched: dict[str, str] = field(default_factory=dict)
-    first_patched_at: float = 0.0
-    last_patched_at: float = 0.0
-    slack: list[tuple[float, str]] = field(default_factory=list)
-
-    def stats(self) -> dict[str, Any]:
-        """Everything the benchmark reads; times are seconds since the epoch."""
-        return {
-            "charged": self.charged,
-            "charged_twice": sum(count - 1 for count in self.prompts.values() if count > 1),
-            "refused": self.refused,
-            "most_in_flight": self.most_in_flight,
-            "charges_by_second": dict(self.charges_by_second),
-            "objects": self.objects,
-            "patched": len(self.patched),
-            "first_patched_at": self.first_patched_at,
-            "last_patched_at": self.last_patched_at,
-            "slack": self.slack,
-        }
-
-
-def draw(side: int, kind: str) -> bytes:
-    """A picture with some texture, so that its size and decoding cost are like a photograph's."""
-    noise = Image.effect_noise((side, side), 40).convert("RGB")
-    smooth = Image.radial_gradient("L").resize((side, side)).convert("RGB")
-    buffer = io.BytesIO()
-    Image.blend(noise, smooth, 0.8).save(buffer, kind, **({"quality": 88} if kind == "JPEG" else {}))
-    return buffer.getvalue()
-
-
-class Server:
-    """HTTP/1.1 with keep-alive, just enough of it."""
+class FarEnds:
+    """What the connections share."""
 
     def __init__(self) -> None:
-        self.world = World(picture=draw(64, "PNG"))
+        self.world: World = new_world({})
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection."""
-        try:
-            while True:
-                head = await reader.readuntil(b"\r\n\r\n")
-                line, *lines = head.decode("latin-1").split("\r\n")
-                method, path, _version = line.split(" ", 2)
-                headers = {name.lower(): value for name, _, value in (each.partition(": ") for each in lines)}
-                if headers.get("expect"):
-                    writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-                body = await reader.readexactly(int(headers.get("content-length", "0")))
-                status, extra, answer = await self.answer(method, path, body)
-                writer.write(f"HTTP/1.1 {status} X\r\nContent-Length: {len(answer)}\r\n{extra}\r\n".encode() + answer)
-                await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
-        finally:
-            writer.close()
 
-    async def answer(  # noqa: PLR0911 one return per endpoint
-        self, method: str, path: str, body: bytes
-    ) -> tuple[int, str, bytes]:
-        """Status, extra header lines, body."""
-        if path == "/images":
-            return await self._image(json.loads(body))
-        if path.startswith("/cms/"):
-            return self._patch(path, json.loads(body))
-        if path == "/slack":
-            self.world.slack.append((time.time(), json.loads(body)["text"]))
-            return 200, "", b"ok"
-        if path == "/stats":
-            return 200, "", json.dumps(self.world.stats()).encode()
-        if path == "/reset":
-            self._reset(json.loads(body))
-            return 200, "", b"ok"
-        if method == "PUT":
-            self.world.objects += 1
-            return 200, f'ETag: "{hashlib.md5(body).hexdigest()}"\r\n', b""
-        return 404, "", b""
+class Connection(asyncio.Protocol):
+    """HTTP/1.1 with keep-alive, just enough of it: one request at a time, bodies with a length."""
 
-    async def _image(self, request: dict[str, Any]) -> tuple[int, str, bytes]:
-        world = self.world
-        wait = world.limiter.take(time.time())
+    def __init__(self, ends: FarEnds) -> None:
+        self.ends = ends
+        self.received = bytearray()
+        self.to_skip = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the way back."""
+        self.transport: Any = transport
+
+    def data_received(self, data: bytes) -> None:
+        """A piece of a request: of a body that is dropped, or to be parsed."""
+        if self.to_skip:
+            skipped = min(self.to_skip, len(data))
+            self.to_skip -= skipped
+            if self.to_skip == 0:
+                self._store()
+            data = data[skipped:]
+        if data:
+            self.received += data
+            self._parse()
+
+    def _parse(self) -> None:
+        end = self.received.find(_HEAD_END)
+        if end < 0:
+            return
+        length = _LENGTH.search(self.received, 0, end)
+        first, last = end + len(_HEAD_END), end + len(_HEAD_END) + int(length[1] if length else 0)
+        complete = len(self.received) >= last
+        if not complete and _EXPECT.search(self.received, 0, end):
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        method, path, _rest = bytes(self.received[: self.received.find(b"\r")]).split(b" ", 2)
+        if method == b"PUT":
+            self.to_skip = max(0, last - len(self.received))
+            del self.received[:last]
+            if complete:
+                self._store()
+        elif complete:
+            body = bytes(self.received[first:last])
+            del self.received[:last]
+            self._handle(path, body)
+
+    def _store(self) -> None:
+        self.ends.world.objects += 1
+        self.transport.write(_STORED)
+
+    def _handle(self, path: bytes, body: bytes) -> None:
+        world, write = self.ends.world, self.transport.write
+        if path == b"/images":
+            self._draw(json.loads(body)["prompt"])
+        elif path.startswith(b"/cms/"):
+            world.patch(path.rpartition(b"/")[2].decode())
+            write(answer(body, more=b"Content-Type: application/json\r\n"))
+        elif path == b"/slack":
+            world.told()
+            write(answer(b"ok"))
+        elif path in {b"/progress", b"/stats"}:
+            write(answer(json.dumps(world.stats() if path == b"/stats" else world.progress()).encode()))
+        elif path == b"/reset":
+            self.ends.world = new_world(json.loads(body))
+            write(answer(b"ok"))
+        else:
+            write(answer(b"", b"404 Not Found"))
+
+    def _draw(self, prompt: str) -> None:
+        world = self.ends.world
+        wait = world.charge(prompt)
         if wait:
-            world.refused += 1
-            return 429, f"Retry-After: {wait:.3f}\r\n" if world.retry_after else "", b"{}"
-        world.charged += 1
-        world.prompts[request["prompt"]] += 1
-        world.charges_by_second[int(time.time())] += 1
-        world.in_flight += 1
-        world.most_in_flight = max(world.most_in_flight, world.in_flight)
-        if world.latency_seconds:
-            await asyncio.sleep(world.latency_seconds)
+            self.transport.write(answer(b"{}", b"429 Too Many Requests", b"Retry-After: %.3f\r\n" % wait))
+        elif world.latency_seconds:
+            asyncio.get_running_loop().call_later(world.latency_seconds, self._hand_over, world)
+        else:
+            self._hand_over(world)
+
+    def _hand_over(self, world: World) -> None:
         world.in_flight -= 1
-        return 200, "Content-Type: image/png\r\n", world.picture
-
-    def _patch(self, path: str, body: dict[str, str]) -> tuple[int, str, bytes]:
-        now = time.time()
-        self.world.first_patched_at = self.world.first_patched_at or now
-        self.world.last_patched_at = now
-        self.world.patched[path] = body["image_url"]
-        return 200, "Content-Type: application/json\r\n", json.dumps(body).encode()
-
-    def _reset(self, settings: dict[str, Any]) -> None:
-        picture = draw(int(settings.get("side", 64)), settings.get("kind", "PNG"))
-        limiter = Limiter(float(settings.get("per_minute", 0.0)), settings.get("algorithm", "token_bucket"))
-        self.world = World(
-            picture=picture,
-            latency_seconds=float(settings.get("latency_seconds", 0.0)),
-            limiter=limiter,
-            retry_after=bool(settings.get("retry_after", True)),
-        )
+        if not self.transport.is_closing():
+            self.transport.write(answer(world.picture, more=b"Content-Type: image/png\r\n"))
 
 
 async def main(port: int) -> None:
     """Serve until killed; prints the port when ready."""
-    server = await asyncio.start_server(Server().serve, "127.0.0.1", port, limit=1 << 24, backlog=1024)
+    ends = FarEnds()
+    server = await asyncio.get_running_loop().create_server(lambda: Connection(ends), "127.0.0.1", port, backlog=1024)
     print(server.sockets[0].getsockname()[1], flush=True)
     async with server:
         await server.serve_forever()

@@ -36,7 +36,7 @@ class Shop(CmsStandIn):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-@pytest.mark.parametrize(("model", "call_seconds"), [("quick", 0.0), ("quick", 0.3), ("paced", 0.0)])
+@pytest.mark.parametrize(("model", "call_seconds"), [("quick", 0.0), ("quick", 0.3), ("paced", 0.0), ("paced", 0.5)])
 def test_few_pictures_are_ever_paid_for_and_undelivered(
     make_stack: MakeStack, api: AnycapApi, workers: int, model: str, call_seconds: float
 ) -> None:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import Connection, event, text
 
 from tasks.core.dispatch import Ticket
+from tasks.core.states import State
 from tasks.core.waves import Bounds
-from tasks.ledger import leases, limiting, reading, releasing, submitting, summing, sweeping
+from tasks.ledger import counting, leases, limiting, reading, releasing, submitting, summing, sweeping
 from tasks.ledger.dispatching import redispatch
 from tasks.ledger.engine import Ledger, parse_database_url
+from tests.contract.ledger.large import fill
 from tests.contract.ledger.scene import MODEL, Scene
 
 NOW = datetime.now(UTC)
@@ -22,6 +25,8 @@ NOW = datetime.now(UTC)
 QUESTIONS: dict[str, Callable[[Ledger, str], object]] = {
     "state_counts": reading.state_counts,
     "batch_models": reading.batch_models,
+    "tally_and_pace": counting.tally_and_pace,
+    "summarise": summing.summarise,
     "is_resting": summing.is_resting,
     "is_low": lambda ledger, _batch_id: releasing.is_low(ledger, MODEL, Bounds(500, 1000)),
     "release": lambda ledger, _batch_id: releasing.release(ledger, MODEL, Bounds(3, 1000)),
@@ -46,12 +51,13 @@ def scene(sqlite_url: str) -> Iterator[Scene]:
     with closing(Ledger(parse_database_url(sqlite_url))) as ledger:
         made = Scene(ledger)
         for _ in range(3):
-            made.submit(5)
+            batch_id = made.submit(5)
+        made.set_image(made.release(batch_id)[0].ticket.image_id, state=State.FAILED, error_class="overloaded")
         yield made
 
 
-def _plans(ledger: Ledger, ask: Callable[[], object]) -> list[str]:
-    """The plan of each statement about images, a line for each table that it visits."""
+def _statements(ledger: Ledger, ask: Callable[[], object]) -> list[tuple[str, Any]]:
+    """Each statement about images that is made for a question, with its parameters."""
     asked: list[tuple[str, Any]] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
@@ -62,6 +68,12 @@ def _plans(ledger: Ledger, ask: Callable[[], object]) -> list[str]:
     ask()
     event.remove(ledger.engine, "before_cursor_execute", note)
     assert asked
+    return asked
+
+
+def _plans(ledger: Ledger, ask: Callable[[], object]) -> list[str]:
+    """The plan of each statement about images, a line for each table that it visits."""
+    asked = _statements(ledger, ask)
     with ledger.read() as connection:
         return [
             str(line[-1])
@@ -118,3 +130,58 @@ def _rows(node: dict[str, Any]) -> Iterator[float]:
     yield (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]
     for child in node.get("Plans", []):
         yield from _rows(child)
+
+
+COUNTS: dict[str, tuple[Callable[[Connection, str], object], set[str]]] = {
+    "tally": (counting.tally, {"batch_id_state_model_reused"}),
+    "recent_ends": (counting.recent_ends, {"at_rest"}),
+    "last_move": (counting.last_move, {"at_rest", "batch_id_state_model_reused"}),
+    "failure_groups": (counting.failure_groups, {"missed"}),
+}
+
+
+@pytest.mark.parametrize("question", COUNTS)
+def test_counts_read_the_index_made_for_them(scene: Scene, question: str) -> None:
+    """On SQLite, by the name of the index."""
+    ask, indexes = COUNTS[question]
+
+    def asked() -> None:
+        with scene.ledger.read() as connection:
+            ask(connection, "b-3")
+
+    plans = " ".join(_plans(scene.ledger, asked))
+    assert set(re.findall(r"INDEX ix_imagechord_image_(\w+)", plans)) == indexes
+
+
+@pytest.fixture
+def large(postgres_url: str) -> Iterator[Ledger]:
+    """Ten batches of a thousand images on PostgreSQL, vacuumed as a server does it by itself."""
+    with closing(Ledger(parse_database_url(postgres_url))) as ledger:
+        fill(ledger, images=10_000, batches=10)
+        yield ledger
+
+
+@pytest.mark.parametrize("question", COUNTS)
+def test_counts_read_few_pages_of_a_large_table(large: Ledger, question: str) -> None:
+    """On PostgreSQL, by its own measure: a batch is a tenth of the table, and far less than that is touched."""
+    ask, _indexes = COUNTS[question]
+    with large.read() as connection:
+        pages = connection.scalar(text("SELECT relpages FROM pg_class WHERE relname = 'imagechord_image'"))
+    assert 0 < _pages_touched(large, ask) < pages / 25
+
+
+def _pages_touched(ledger: Ledger, ask: Callable[[Connection, str], object]) -> int:
+    """Of the table and its indexes, by all statements of a question together."""
+    touched = 0
+
+    def asked() -> None:
+        with ledger.read() as connection:
+            ask(connection, "b-5")
+
+    statements = _statements(ledger, asked)
+    with ledger.read() as connection:
+        for statement, parameters in statements:
+            explained = connection.exec_driver_sql(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}", parameters)
+            plan = explained.scalar_one()[0]["Plan"]
+            touched += plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
+    return touched

@@ -6,7 +6,7 @@ import pytest
 
 from tasks.core import routing
 from tasks.core.catalogue import Limits
-from tasks.core.limits import Limited, rate_limit_text
+from tasks.core.limits import Limited, LimitState, format_rate, rate_limit_text
 
 
 @pytest.mark.parametrize(
@@ -55,3 +55,19 @@ def test_what_is_limited_has_a_task_and_a_queue(task: str, name: str, queue: str
 def test_other_tasks_are_not_limited(task: str) -> None:
     """They call nobody who counts."""
     assert routing.limited_name(task) is None
+
+
+@pytest.mark.parametrize(
+    ("per_minute", "shown"), [(1200.0, "1,200"), (289.6, "290"), (10.4, "10"), (2.5, "2.5"), (3.0, "3"), (0.0, "0")]
+)
+def test_rates_as_people_read_them(per_minute: float, shown: str) -> None:
+    """Whole numbers, and one place for those below ten."""
+    assert format_rate(per_minute) == shown
+
+
+def test_the_lower_limit_is_in_force() -> None:
+    """The configured one, the found one, or none."""
+    assert LimitState("m").in_force_per_minute is None
+    assert LimitState("m", per_minute=600).in_force_per_minute == 600
+    assert LimitState("m", per_minute=600, found_per_minute=290).in_force_per_minute == 290
+    assert LimitState("m", found_per_minute=290).in_force_per_minute == 290

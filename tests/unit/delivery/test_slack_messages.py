@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.core.errors import ErrorClass
+from tasks.core.limits import LimitState
 from tasks.core.states import State
 from tasks.core.summary import BatchSummary, FailureGroup
 from tasks.delivery.slack_messages import finished, started
@@ -121,6 +122,22 @@ def test_waiting_images_are_listed_apart() -> None:
     assert "Why images failed" not in shown
 
 
+def test_a_found_limit_is_named() -> None:
+    """What the provider turned out to allow, beside what is configured; limits that hold are no news."""
+    limits = (
+        LimitState("nano-banana-2", per_minute=600, found_per_minute=289.6),
+        LimitState("seedream-5", found_per_minute=2.5),
+        LimitState("nano-banana-pro", per_minute=60, in_flight=8),
+    )
+    english, korean = (as_text(finished(summary(limits=limits), language=language)) for language in ("en", "ko"))
+    assert "nano-banana-2: the provider allows about 290 a minute, 600 are configured\n" in english
+    assert "seedream-5: the provider allows about 2.5 a minute, none is configured\n" in english
+    assert "nano-banana-2: 제공사가 분당 약 290장까지 허용합니다 (설정값 600장)\n" in korean
+    assert "seedream-5: 제공사가 분당 약 2.5장까지 허용합니다 (설정값 없음)\n" in korean
+    assert "nano-banana-pro" not in english + korean
+    assert "🐢" not in as_text(finished(summary(limits=limits[2:])))
+
+
 def test_a_report_on_disk_is_shown_as_text() -> None:
     """Slack cannot link to a file, so its place is written out; so is a URL that would break out of its link."""
     for url in ("file:///srv/output/report.html", "https://x.example.com/a|b>c"):
@@ -192,7 +209,13 @@ def test_never_outside_slacks_limits(
     language: Any = "ko" if ko else "en"
     counts = {State.FAILED: 10**9, State.HELD: 10**9, State.PUBLISHED: 10**9}
     round_summary = summary(
-        name=name, report_url=url, models=tuple(models), failures=tuple(groups), counts=counts, total=3 * 10**9
+        name=name,
+        report_url=url,
+        models=tuple(models),
+        failures=tuple(groups),
+        counts=counts,
+        total=3 * 10**9,
+        limits=tuple(LimitState(model, per_minute=1e9, found_per_minute=1e9 - 1) for model in models),
     )
     message = finished(round_summary, language=language)
     assert list(block_kit_problems(message)) == []

@@ -1,4 +1,4 @@
-"""Planning in a worker, shares by priority, limits that were changed live."""
+"""Planning in a worker, shares by priority, limits that were changed live, and counts that read no rows."""
 
 from __future__ import annotations
 
@@ -35,6 +35,11 @@ def upgrade() -> None:
         sa.Column("changed_at", UtcDateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_imagechord_limit_override")),
     )
+    _index_images()
+
+
+def _index_images() -> None:
+    """Let releases, status and watch read indexes only."""
     op.drop_index(op.f("ix_imagechord_image_state_batch_id_model"), "imagechord_image")
     op.create_index(
         op.f("ix_imagechord_image_state_model_batch_id_id_not_before"),
@@ -42,3 +47,18 @@ def upgrade() -> None:
         ["state", "model", "batch_id", "id", "not_before"],
         unique=False,
     )
+    op.drop_index(op.f("ix_imagechord_image_batch_id_state_model"), "imagechord_image")
+    op.create_index(
+        op.f("ix_imagechord_image_batch_id_state_model_reused"),
+        "imagechord_image",
+        ["batch_id", "state", "model", "reused"],
+    )
+    missed = "'cancelled', 'failed', 'held', 'refused', 'unknown'"
+    for name, columns, states in (
+        ("at_rest", ["batch_id", "moved_at", "state", "model"], f"{missed}, 'published'"),
+        ("missed", ["batch_id", "state", "error_class", "error_step", "id"], missed),
+    ):
+        where = sa.text(f"state IN ({', '.join(sorted(states.split(', ')))})")
+        op.create_index(
+            f"ix_imagechord_image_{name}", "imagechord_image", columns, sqlite_where=where, postgresql_where=where
+        )
