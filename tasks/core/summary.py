@@ -38,6 +38,10 @@ class BatchSummary:
     reused: int
     failures: tuple[FailureGroup, ...]
     report_url: str | None = None
+    phase: str = "started"
+    """planning, refused, started or cancelled."""
+    problems: tuple[str, ...] = ()
+    """Why it was refused: a sentence, then each problem."""
 
     @property
     def published(self) -> int:

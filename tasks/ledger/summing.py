@@ -152,4 +152,6 @@ def summarise(ledger: Ledger, batch_id: str, report_url: str | None = None) -> B
             for group, keys in zip(groups, examples, strict=True)
         ),
         report_url=report_url,
+        phase=row.phase,
+        problems=tuple(row.problems),
     )

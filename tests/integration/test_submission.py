@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from tasks.core.errors import InputError
+from tasks.core.request import Request
 from tasks.core.states import State
 from tasks.ledger import reading
 from tasks.services import Services
 from tasks.settings import load_settings
-from tasks.submission import Request, digest_of, plan, submit
+from tasks.submission import digest_of, plan, submit
 
 ROWS = [{"sku": f"A-{n}", "name": f"컵 {n}", "color": "파랑"} for n in range(3)]
 BAD = [*ROWS, {"sku": "A-1", "name": "again", "color": "red"}, {"sku": "A-9", "name": "", "color": "red"}]
