@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, delete, false, literal_column, select, update
 
 from tasks.core.errors import Superseded
 from tasks.core.plan import PlannedImage, RowProblem
@@ -107,23 +107,17 @@ def hold(ledger: Ledger, connection: Connection, batch_id: str, planner_no: int)
 def add_images(ledger: Ledger, batch_id: str, images: Sequence[PlannedImage], planner_no: int = 0) -> None:
     """Insert up to :data:`CHUNK` planned images. Raises Superseded as :func:`hold` does."""
     now = datetime.now(UTC)
-    constant = {
-        "batch_id": batch_id,
-        "state": State.PLANNED,
-        "dispatch_no": 0,
-        "fence": 0,
-        "attempts": 0,
-        "unknowns": 0,
-        "delivery_attempts": 0,
-        "reserved_usd_micros": 0,
-        "cost_usd_micros": 0,
-        "reused": False,
-        "created_at": now,
-        "moved_at": now,
-    }
+    mine = {"batch_id": batch_id, "created_at": now, "moved_at": now}
     with ledger.write() as connection:
         hold(ledger, connection, batch_id, planner_no)
-        connection.execute(image.insert(), [_image_values(planned) | constant for planned in images])
+        connection.execute(_INSERT, [_image_values(planned) | mine for planned in images])
+
+
+# What all new images have in common stands in the statement: preparing parameters is what inserting costs.
+_ZEROS = ("dispatch_no", "fence", "attempts", "unknowns", "delivery_attempts", "reserved_usd_micros", "cost_usd_micros")
+_INSERT = image.insert().values(
+    state=literal_column(f"'{State.PLANNED}'"), reused=false(), **dict.fromkeys(_ZEROS, literal_column("0"))
+)
 
 
 def _image_values(planned: PlannedImage) -> dict[str, Any]:
@@ -194,6 +188,7 @@ def discard(ledger: Ledger, batch_id: str) -> None:
         if connection.scalar(planning.with_for_update()) is None:
             return
         clear(connection, batch_id)
+        connection.execute(delete(source_part).where(source_part.c.batch_id == batch_id))
         connection.execute(delete(batch).where(batch.c.id == batch_id))
 
 
