@@ -68,9 +68,8 @@ def _store(  # noqa: PLR0913, PLR0917 - what a batch is made of
     columns: Sequence[str],
     blocks: Iterator[bytes],
 ) -> str:
-    new = submission.new_batch(services, request, source["url"] or source["name"], columns, catalogue={})
-    if request.idempotency_key is None:
-        new = replace(new, idempotency_key=order)
+    new = submission.new_batch(services, request, source["name"], columns, catalogue={})
+    new = replace(new, source=source["url"] or source["name"], idempotency_key=request.idempotency_key or order)
     kept = {"source": dict(source), "options": request.options, "order": order}
     return unplanned.take_in(services.ledger, new, kept, blocks)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.markup import escape
 
 from tasks.cli import data
-from tasks.cli.console import errors, list_problems, note, output, print_json, print_next
+from tasks.cli.console import errors, note, output, print_json, print_next
 from tasks.core.errors import InputError
 from tasks.core.summary import BatchSummary
 from tasks.delivery.slack_messages import finished
@@ -68,10 +68,12 @@ def say_refused(services: Services, batch_id: str, *, json: bool = False) -> int
 def print_refusal(summary: BatchSummary) -> None:
     """Why the batch was refused, and what to do."""
     reason, *problems = summary.problems
-    errors.print(f"[red bold]refused:[/red bold] {escape(reason)}")
-    list_problems(problems[:_SHOWN_PROBLEMS])
+    output.print(f"[bold]{escape(summary.name)}[/bold]  {escape(summary.batch_id)}")
+    output.print(f"[red bold]refused:[/red bold] {escape(reason)}")
+    for problem in problems[:_SHOWN_PROBLEMS]:
+        output.print(f"  [red]•[/red] {escape(problem)}")
     if len(problems) > _SHOWN_PROBLEMS:
-        errors.print(f"  … and more; imagechord status {summary.batch_id} --json lists them", markup=False)
+        output.print(f"  … and more; imagechord status {summary.batch_id} --json lists them", markup=False)
     print_next("mend it and submit it again", "nothing was started or bought; its idempotency key is free")
 
 

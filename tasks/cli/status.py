@@ -42,10 +42,10 @@ def status(
     if json:
         print_json(data.of_summary(summary) | {"source": found.source, "template": found.template})
         return
-    output.print(f"[bold]{escape(summary.name)}[/bold]  {escape(summary.batch_id)}")
     if summary.phase == "refused":
         print_refusal(summary)
         return
+    output.print(f"[bold]{escape(summary.name)}[/bold]  {escape(summary.batch_id)}")
     print_facts(_facts(services, summary))
     for group in summary.failures:
         _print_reason(group)
