@@ -7,21 +7,27 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
 from typing import Any
 
-from tasks import progress, submission
+import redis
+from kombu.exceptions import OperationalError
+
+from tasks import intake, progress, submission
 from tasks.celery import app
 from tasks.core import routing
 from tasks.core.plan import RowProblem
 from tasks.core.plan_summary import PlanSummary
+from tasks.core.request import Request, Source
 from tasks.core.states import ACTIVE
 from tasks.core.summary import BatchSummary
 from tasks.core.views import ImageView
 from tasks.ledger import reading, summing
 from tasks.services import current_services
-from tasks.submission import Request, Source
+
+logger = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.2
 
@@ -33,20 +39,33 @@ def plan(source: Source, *, template: str, **options: Any) -> tuple[PlanSummary,
 
 
 def submit(source: Source, *, template: str, **options: Any) -> str:
-    """Validate, write the batch into the ledger and have a worker start it; returns the batch's id.
+    """Write the rows into the ledger as they are and have a worker plan and start them; returns the batch's id.
 
-    ``source`` is a path or an iterable of mappings; the options are the fields of
-    :class:`tasks.submission.Request`. Raises InputError, with every problem, before anything is started.
+    Comes back at once, however many rows there are; none of them is needed afterwards. ``source`` is a path,
+    ``s3://bucket/key`` (read by the worker) or an iterable of mappings; the options are the fields of
+    :class:`tasks.core.request.Request`. Raises InputError for what shows at once: an unknown template, model or
+    option, a missing file or column. What is wrong with single rows shows in :func:`status`, and :func:`wait`
+    raises it; nothing is started then.
     """
-    submitted = submission.submit(current_services(), Request(source, template, **options))
-    if not submitted.existing:
-        start(submitted.batch_id)
-    return submitted.batch_id
+    batch_id = intake.take_in(current_services(), Request(source, template, **options))
+    start(batch_id)
+    return batch_id
 
 
 def start(batch_id: str) -> None:
-    """Ask a worker to release the batch's first waves; harmless when it has them already."""
-    app.signature(routing.START_BATCH, args=(batch_id,), immutable=True).apply_async()
+    """Ask a worker to plan the batch, if it is not, and to release its first waves; harmless when that is done.
+
+    A broker that is away is no error: the batch is in the ledger, and the workers' sweep finds it there.
+    """
+    try:
+        # Asked first: publishing to a broker that does not answer tries for minutes.
+        current_services().redis.ping()
+        # Without a result: nobody reads it, and Celery would subscribe to it.
+        app.signature(routing.START_BATCH, args=(batch_id,), immutable=True).apply_async(
+            ignore_result=True, retry=False
+        )
+    except (redis.RedisError, OperationalError, OSError) as error:
+        logger.warning("batch %s will be started when the broker is back: %s", batch_id, error)
 
 
 def status(batch_id: str | None = None) -> BatchSummary:
@@ -56,12 +75,16 @@ def status(batch_id: str | None = None) -> BatchSummary:
 
 
 def wait(batch_id: str, timeout_seconds: float | None = None) -> BatchSummary:
-    """Block until the batch rests. Raises TimeoutError; the batch goes on by itself then."""
+    """Block until the batch rests. Raises TimeoutError, and the batch goes on by itself then.
+
+    Raises InputError with every problem when a worker has refused the batch: nothing of it was started.
+    """
     ledger = current_services().ledger
     deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
     while True:
         if summing.is_resting(ledger, batch_id):
             return summing.summarise(ledger, batch_id)
+        reading.raise_if_refused(ledger, batch_id)
         if deadline is not None and time.monotonic() >= deadline:
             active = sum(count for state, count in reading.state_counts(ledger, batch_id).items() if state in ACTIVE)
             raise TimeoutError(f"batch {batch_id}: {active} images are still under way")

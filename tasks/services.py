@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -103,6 +103,12 @@ class Services:
     def notifier(self) -> Notifier:
         """SLACK_WEBHOOK_URL's, or none: the summary is in the log and the terminal anyway."""
         return self._once("notifier", self._open_notifier)
+
+    def source_object(self, url: str) -> Iterator[bytes]:
+        """The bytes of ``s3://bucket/key``, a source of rows. Raises StepError of the fitting class."""
+        from tasks.storage.s3_source import read_object
+
+        return read_object(self._s3, url)
 
     def provider(self, name: str) -> Provider:
         """A provider by the catalogue's name. Raises ConfigurationError for an unknown one."""

@@ -5,71 +5,25 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+import sys
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 from tasks.core.errors import InputError
-from tasks.core.money import usd_micros
 from tasks.core.plan import PlannedImage, PlanOptions, RowProblem
 from tasks.core.plan_summary import PlanSummary
 from tasks.core.planning import Planner, RowPlan
+from tasks.core.request import Request, is_s3
 from tasks.ledger import submitting
 from tasks.ledger.reading import bought_fingerprints
 from tasks.ledger.submitting import CHUNK, NewBatch
 from tasks.services import Services
 from tasks.sources.opening import open_rows
 from tasks.sources.rows import RowSource
-
-Source = str | Path | Iterable[Mapping[str, Any]]
-
-
-@dataclass(frozen=True)
-class Request:
-    """What a caller asks for: ``source`` is a path, or an iterable of mappings. ``budget_usd`` in US dollars.
-
-    ``use`` is hero, bulk, edit or prototype; ``column_map`` is field → column; ``limit`` takes the first rows.
-    ``idempotency_key``: a second submission under the same key returns the first one's batch.
-    """
-
-    source: Source
-    template: str
-    model: str | None = None
-    use: str | None = None
-    column_map: Mapping[str, str] = field(default_factory=dict)
-    key_column: str | None = None
-    limit: int | None = None
-    encoding: str | None = None
-    name: str | None = None
-    budget_usd: str | float | None = None
-    skip_bad_rows: bool = False
-    rehearse_delivery: bool = False
-    fresh: bool = False
-    idempotency_key: str | None = None
-
-    @classmethod
-    def from_message(cls, values: Mapping[str, Any]) -> Request:
-        """Read the keyword arguments of ``imagechord.start_batch``: ``source`` (a path) or ``rows`` (≤ 500).
-
-        Raises InputError naming what is wrong.
-        """
-        values = dict(values)
-        rows = values.pop("rows", None)
-        if rows is not None and len(rows) > 500:
-            raise InputError(
-                f"rows has {len(rows)} entries; more than 500 go through a file that the worker can read: source=…"
-            )
-        known = set(cls.__dataclass_fields__)
-        unknown = sorted(set(values) - known)
-        if unknown:
-            raise InputError(f"start_batch does not take {', '.join(unknown)}; it takes {', '.join(sorted(known))}")
-        source = values.pop("source", None) if rows is None else rows
-        if source is None or "template" not in values:
-            raise InputError("start_batch needs template, and source or rows")
-        return cls(source=source, **values)
 
 
 @dataclass(frozen=True)
@@ -99,17 +53,21 @@ class Planned:
     field_columns: Mapping[str, str | None]
 
 
-class _Stream:
-    """One pass over the source, planned, a thousand rows at a time; the summary grows with it."""
+class Stream:
+    """One pass over the source, planned, a thousand rows at a time; the summary grows with it.
 
-    def __init__(self, services: Services, request: Request) -> None:
+    Of the problems no more than ``most_problems`` are kept. Raises InputError as :class:`Planner` does.
+    """
+
+    def __init__(self, services: Services, request: Request, rows: RowSource, most_problems: int | None = None) -> None:
         settings = services.settings
-        self.rows = open_rows(request.source, encoding=request.encoding, limit=request.limit)
+        self.rows = rows
         self.planner = Planner(
-            settings.catalogue, _options(request), self.rows.columns, key_pattern=settings.preferences.key_pattern
+            settings.catalogue, plan_options(request), rows.columns, key_pattern=settings.preferences.key_pattern
         )
         self.summary = PlanSummary(settings.catalogue, settings.preferences)
         self.problems: list[RowProblem] = []
+        self._most_problems = sys.maxsize if most_problems is None else most_problems
         self._bought = _bought_lookup(services)
 
     @property
@@ -117,14 +75,24 @@ class _Stream:
         """Complete after the iteration."""
         return (*self.rows.notes, *self.planner.notes)
 
+    @property
+    def worded_problems(self) -> tuple[str, ...]:
+        """Each problem as a person reads it, and how many are not shown."""
+        more = self.summary.problems - len(self.problems)
+        return (*map(str, self.problems), *([f"… and {more:,} more"] if more else []))
+
     def __iter__(self) -> Iterator[list[RowPlan]]:
         planned = (self.planner.plan_row(row) for row in self.rows)
         while chunk := list(islice(planned, CHUNK)):
             paid = self._bought([image.fingerprint for plan in chunk for image in plan.images])
             for plan in chunk:
                 self.summary.add(plan, paid)
-                self.problems += plan.problems
+                self.problems += plan.problems[: self._most_problems - len(self.problems)]
             yield chunk
+
+
+def _open(services: Services, request: Request) -> Stream:
+    return Stream(services, request, open_rows(request.source, encoding=request.encoding, limit=request.limit))
 
 
 def plan(services: Services, request: Request, each: Callable[[PlannedImage], object] | None = None) -> Planned:
@@ -132,7 +100,7 @@ def plan(services: Services, request: Request, each: Callable[[PlannedImage], ob
 
     ``each`` sees every image as it is planned.
     """
-    stream = _Stream(services, request)
+    stream = _open(services, request)
     for chunk in stream:
         if each is not None:
             for image in (image for row in chunk for image in row.images):
@@ -157,7 +125,7 @@ def submit(services: Services, request: Request, approve: Callable[[PlanSummary]
         existing = submitting.find_by_idempotency_key(services.ledger, request.idempotency_key)
         if existing:
             return Submitted(existing, total=0, skipped=0, notes=(), existing=True)
-    stream = _Stream(services, request)
+    stream = _open(services, request)
     chunks = iter(stream)
     first = next(chunks, [])
     if stream.problems and not request.skip_bad_rows:  # a ledger is not made for rows that will not be kept
@@ -170,49 +138,62 @@ def submit(services: Services, request: Request, approve: Callable[[PlanSummary]
 def _submit(
     services: Services,
     request: Request,
-    stream: _Stream,
+    stream: Stream,
     chunks: Iterable[list[RowPlan]],
     approve: Callable[[PlanSummary], None] | None,
 ) -> Submitted:
-    ledger, batch_id = services.ledger, _new_id()
-    holder = submitting.create_batch(ledger, _new_batch(services, request, batch_id, stream.rows))
-    if holder != batch_id:
+    new = new_batch(services, request, stream.rows.name, stream.rows.columns, catalogue=frozen_catalogue(services))
+    holder = submitting.create_batch(services.ledger, new)
+    if holder != new.id:
         return Submitted(holder, total=0, skipped=0, notes=(), existing=True)
     try:
-        for chunk in chunks:
-            _keep(services, batch_id, chunk, writing=request.skip_bad_rows or not stream.problems)
-        _refuse_bad_rows(stream, skip=request.skip_bad_rows)
-        _refuse_preview_delivery(services, request, stream.summary)
+        write(services, new.id, request, stream, chunks)
         if approve is not None:
             approve(stream.summary)
     except BaseException:
-        submitting.discard(ledger, batch_id)
+        submitting.discard(services.ledger, new.id)
         raise
     summary = stream.summary
-    submitting.start(ledger, batch_id, total=summary.images, skipped=summary.bad_rows, notes=stream.notes)
-    return Submitted(batch_id, summary.images, summary.bad_rows, stream.notes, summary)
+    submitting.start(services.ledger, new.id, total=summary.images, skipped=summary.bad_rows, notes=stream.notes)
+    return Submitted(new.id, summary.images, summary.bad_rows, stream.notes, summary)
 
 
-def _keep(services: Services, batch_id: str, chunk: list[RowPlan], *, writing: bool) -> None:
-    if not writing:
-        return
-    images = [image for row in chunk for image in row.images]
-    if images:
-        submitting.add_images(services.ledger, batch_id, images)
-    submitting.add_skipped(services.ledger, batch_id, [problem for row in chunk for problem in row.problems])
+def write(  # noqa: PLR0913, PLR0917 - the whole plan comes together here
+    services: Services,
+    batch_id: str,
+    request: Request,
+    stream: Stream,
+    chunks: Iterable[list[RowPlan]],
+    planner_no: int = 0,
+) -> None:
+    """Put the planned images of a batch into the ledger, all but the start.
+
+    Raises InputError with every problem when a row is bad and bad rows are not to be skipped, no row is left, or
+    rehearsal pictures would reach a shop; Superseded when somebody else plans the batch.
+    """
+    for chunk in chunks:
+        if stream.problems and not request.skip_bad_rows:
+            continue  # the rest is read for its problems alone
+        images = [image for row in chunk for image in row.images]
+        if images:
+            submitting.add_images(services.ledger, batch_id, images, planner_no)
+        problems = [problem for row in chunk for problem in row.problems]
+        submitting.add_skipped(services.ledger, batch_id, problems, planner_no)
+    _refuse_bad_rows(stream, skip=request.skip_bad_rows)
+    _refuse_preview_delivery(services, request, stream.summary)
 
 
-def _refuse_bad_rows(stream: _Stream, *, skip: bool) -> None:
+def _refuse_bad_rows(stream: Stream, *, skip: bool) -> None:
     summary = stream.summary
     if summary.bad_rows and not skip:
         raise InputError(
             f"{stream.rows.name}: {summary.bad_rows} of {summary.rows} rows cannot be used, nothing was started",
-            tuple(str(problem) for problem in stream.problems),
+            stream.worded_problems,
         )
     if not summary.images:
         raise InputError(
             f"{stream.rows.name}: no row is left to make a picture of",
-            tuple(str(problem) for problem in stream.problems),
+            stream.worded_problems,
         )
 
 
@@ -229,8 +210,8 @@ def _refuse_preview_delivery(services: Services, request: Request, summary: Plan
 
 
 def digest_of(request: Request) -> str:
-    """What makes two runs the same: the file's bytes and every option that shapes a picture. Empty for iterables."""
-    if not isinstance(request.source, (str, Path)):
+    """What makes two runs the same: the file's bytes and every option that shapes a picture. Empty where no file is."""
+    if not isinstance(request.source, (str, Path)) or is_s3(request.source):
         return ""
     options = (request.template, request.model, request.use, request.key_column, request.limit, request.encoding)
     shape = [*options, sorted(request.column_map.items()), request.skip_bad_rows]
@@ -241,7 +222,8 @@ def digest_of(request: Request) -> str:
     return digest.hexdigest()
 
 
-def _options(request: Request) -> PlanOptions:
+def plan_options(request: Request) -> PlanOptions:
+    """What of a request decides the pictures."""
     return PlanOptions(
         template=request.template,
         model=request.model,
@@ -252,29 +234,38 @@ def _options(request: Request) -> PlanOptions:
     )
 
 
-def _new_id() -> str:
+def new_id() -> str:
     """Sorts by time, is short to type, and does not collide: ``b-261122-104503-7f3a``."""
     return f"b-{datetime.now(UTC):%y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
 
-def _new_batch(services: Services, request: Request, batch_id: str, rows: RowSource) -> NewBatch:
-    catalogue = services.settings.catalogue
+def new_batch(
+    services: Services, request: Request, source: str, columns: Sequence[str], *, catalogue: Mapping[str, Any]
+) -> NewBatch:
+    """The batch that a request asks for, with an id of its own."""
     return NewBatch(
-        id=batch_id,
-        name=request.name or rows.name,
-        source=rows.name,
+        id=new_id(),
+        name=request.name or source,
+        source=source,
         template=request.template,
-        catalogue={
-            "models": {alias: spec.model_dump(mode="json") for alias, spec in catalogue.models.items()},
-            "prices_usd_micros": {alias: spec.price_usd_micros or 0 for alias, spec in catalogue.models.items()},
-            "templates": {name: spec.model_dump(mode="json") for name, spec in catalogue.templates.items()},
-        },
-        columns=rows.columns,
+        catalogue=catalogue,
+        columns=columns,
         key_pattern=services.settings.preferences.key_pattern,
         digest=digest_of(request),
         idempotency_key=request.idempotency_key,
-        budget_usd_micros=None if request.budget_usd is None else usd_micros(request.budget_usd),
+        budget_usd_micros=request.budget_usd_micros,
+        priority=request.priority,
     )
+
+
+def frozen_catalogue(services: Services) -> dict[str, Any]:
+    """Models, prices and templates as they are now: what a batch goes by until its end."""
+    catalogue = services.settings.catalogue
+    return {
+        "models": {alias: spec.model_dump(mode="json") for alias, spec in catalogue.models.items()},
+        "prices_usd_micros": {alias: spec.price_usd_micros or 0 for alias, spec in catalogue.models.items()},
+        "templates": {name: spec.model_dump(mode="json") for name, spec in catalogue.templates.items()},
+    }
 
 
 def _bought_lookup(services: Services) -> Callable[[list[str]], Container[str]]:

@@ -73,6 +73,8 @@ def of_summary(summary: BatchSummary) -> Data:
     return {
         "batch": summary.batch_id,
         "name": summary.name,
+        "phase": summary.phase,
+        "problems": list(summary.problems),
         "round": summary.round,
         "total": summary.total,
         "counts": {str(state): count for state, count in summary.counts.items()},

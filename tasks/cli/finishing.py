@@ -16,7 +16,9 @@ from tasks.ledger.engine import Ledger
 from tasks.reporting import write_report
 from tasks.services import Services
 
-PUBLISHED, WITH_FAILURES, WAITING = 0, 1, 3
+PUBLISHED, WITH_FAILURES, REFUSED, WAITING = 0, 1, 2, 3
+
+_SHOWN_PROBLEMS = 50
 
 
 def open_ledger(services: Services) -> Ledger:
@@ -54,9 +56,33 @@ def say_goodbye(services: Services, batch_id: str, *, json: bool = False) -> int
     return exit_code(summary)
 
 
+def say_refused(services: Services, batch_id: str, *, json: bool = False) -> int:
+    """Print why a worker could not start the batch, and what to do; returns the exit code."""
+    summary = summing.summarise(services.ledger, batch_id)
+    if json:
+        print_json(data.of_summary(summary) | {"exit_code": REFUSED})
+    else:
+        print_refusal(summary)
+    return REFUSED
+
+
+def print_refusal(summary: BatchSummary) -> None:
+    """Why the batch was refused, and what to do."""
+    reason, *problems = summary.problems
+    output.print(f"[bold]{escape(summary.name)}[/bold]  {escape(summary.batch_id)}")
+    output.print(f"[red bold]refused:[/red bold] {escape(reason)}")
+    for problem in problems[:_SHOWN_PROBLEMS]:
+        output.print(f"  [red]•[/red] {escape(problem)}")
+    if len(problems) > _SHOWN_PROBLEMS:
+        output.print(f"  … and more; imagechord status {summary.batch_id} --json lists them", markup=False)
+    print_next("mend it and submit it again", "nothing was started or bought; its idempotency key is free")
+
+
 def next_command(summary: BatchSummary) -> tuple[str, str]:
     """What a person would do next about a batch, and why."""
     batch_id = summary.batch_id
+    if summary.phase == "planning":
+        return f"imagechord watch {batch_id}", "a worker is to read its rows"
     if summary.active:
         return f"imagechord watch {batch_id}", "it is under way"
     if summary.waiting:

@@ -74,6 +74,15 @@ Budget = Annotated[
     str | None,
     typer.Option("--budget", metavar="USD", help="Never spend more than this.", rich_help_panel=_BATCH),
 ]
+Priority = Annotated[
+    str,
+    typer.Option(
+        "--priority",
+        metavar="LEVEL",
+        help="Share of a model that several batches want: low, normal, high.",
+        rich_help_panel=_BATCH,
+    ),
+]
 RehearseDelivery = Annotated[
     bool,
     typer.Option(

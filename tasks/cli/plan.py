@@ -17,8 +17,9 @@ from tasks.cli.wording import counted, duration, manual, money
 from tasks.core.cost import manual_cost
 from tasks.core.plan import PlannedImage
 from tasks.core.plan_summary import PlanSummary
+from tasks.core.request import Request
 from tasks.services import current_services
-from tasks.submission import Planned, Request
+from tasks.submission import Planned
 
 _BAD_ROWS = 2
 _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab"}

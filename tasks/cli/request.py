@@ -8,10 +8,9 @@ from inspect import Signature, signature
 from typing import Any
 
 from tasks.cli import options
-from tasks.core.money import usd_micros
+from tasks.core.request import Request
 from tasks.services import current_services
 from tasks.settings import shipped_config
-from tasks.submission import Request
 
 SAMPLE, SAMPLE_TEMPLATE, SAMPLE_MODEL = "samples/catalogue.csv", "product_hero", "preview"
 
@@ -29,14 +28,13 @@ def make_request(  # noqa: PLR0913, PLR0917 – one parameter per option
     skip_bad_rows: options.SkipBadRows = False,
     name: options.Name = None,
     budget: options.Budget = None,
+    priority: options.Priority = "normal",
     rehearse_delivery: options.RehearseDelivery = False,
 ) -> Request:
     """The request of a command line; without CSV, the sample catalogue with the offline model.
 
     Raises InputError for a missing template, and for a budget or a ``--map`` that is none.
     """
-    if budget is not None:
-        usd_micros(budget)  # an amount that is none is said before anything is started
     if source is None:
         template, model = template or SAMPLE_TEMPLATE, model or (None if use else SAMPLE_MODEL)
     return Request(
@@ -51,6 +49,7 @@ def make_request(  # noqa: PLR0913, PLR0917 – one parameter per option
         name=name,
         budget_usd=budget,
         skip_bad_rows=skip_bad_rows,
+        priority=priority,
         rehearse_delivery=rehearse_delivery,
         fresh=fresh,
     )

@@ -18,11 +18,12 @@ from tasks.core.errors import ConfigurationError
 from tasks.core.health import Health
 from tasks.core.money import format_usd
 from tasks.core.plan_summary import PlanSummary
+from tasks.core.request import Request
 from tasks.core.states import ACTIVE
 from tasks.devstack.stack import EmbeddedStack
 from tasks.ledger import reading, submitting
 from tasks.services import Services, current_services
-from tasks.submission import Request, Submitted
+from tasks.submission import Submitted
 
 _INTERRUPTED = 130
 

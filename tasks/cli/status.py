@@ -11,7 +11,7 @@ from rich.markup import escape
 from tasks import progress
 from tasks.cli import data, options
 from tasks.cli.console import output, print_facts, print_json, print_next, print_table
-from tasks.cli.finishing import next_command, open_ledger
+from tasks.cli.finishing import next_command, open_ledger, print_refusal
 from tasks.cli.wording import clock, counted, limit_notes, limits, money, time_left
 from tasks.core.eta import BatchProgress
 from tasks.core.limits import format_rate
@@ -20,6 +20,8 @@ from tasks.core.summary import BatchSummary, FailureGroup
 from tasks.ledger import reading, summing
 from tasks.ledger.engine import Ledger
 from tasks.services import Services, current_services
+
+_BEGUN = {"started", "cancelled"}
 
 
 def status(
@@ -45,6 +47,9 @@ def status(
         origin = {"source": found.source, "template": found.template}
         print_json(data.of_summary(summary) | data.of_progress(going) | origin)
         return
+    if summary.phase == "refused":
+        print_refusal(summary)
+        return
     output.print(f"[bold]{escape(summary.name)}[/bold]  {escape(summary.batch_id)}")
     print_facts(_facts(services, summary, going))
     if summary.active:
@@ -62,6 +67,10 @@ def status(
 
 def _facts(services: Services, summary: BatchSummary, going: BatchProgress) -> Iterator[tuple[str, str]]:
     preferences = services.settings.preferences
+    if summary.phase == "planning":
+        yield "Rows", "being read by a worker, or waiting for one"
+        yield "Submitted", clock(summary.started_at, preferences.timezone)
+        return
     yield "Pictures", f"{summary.published:,} of {summary.total:,} published"
     counts = [f"{summary.counts[state]:,} {state}" for state in State if summary.counts.get(state)]
     yield "States", ", ".join(counts) or "none"
@@ -123,7 +132,7 @@ def _list(services: Services, ledger: Ledger, *, json: bool) -> None:
             (
                 row.id,
                 clock(row.started_at, zone)[5:16],
-                f"{summary.published:,}/{summary.total:,}",
+                f"{summary.published:,}/{summary.total:,}" if summary.phase in _BEGUN else summary.phase,
                 f"{summary.failed:,}",
                 f"{summary.waiting:,}",
                 row.name,

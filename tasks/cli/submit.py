@@ -9,8 +9,8 @@ from tasks.cli.console import note, output, print_json, print_next
 from tasks.cli.request import takes_request
 from tasks.cli.run import announce
 from tasks.core.errors import ConfigurationError
+from tasks.core.request import Request
 from tasks.services import current_services
-from tasks.submission import Request
 
 
 @takes_request

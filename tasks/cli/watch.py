@@ -16,7 +16,7 @@ from rich.text import Text
 from tasks import health, progress
 from tasks.cli import options
 from tasks.cli.console import errors, note
-from tasks.cli.finishing import open_ledger, say_going_on, say_goodbye
+from tasks.cli.finishing import open_ledger, say_going_on, say_goodbye, say_refused
 from tasks.cli.wording import time_left
 from tasks.core.eta import BatchProgress
 from tasks.core.limits import format_rate
@@ -44,11 +44,25 @@ def watch(batch: options.Batch = None, json: options.Json = False) -> None:
     services = current_services()
     batch_id = reading.find_batch(open_ledger(services), batch).id
     try:
+        if not _planned(services, batch_id):
+            raise typer.Exit(say_refused(services, batch_id, json=json))
         follow(services, batch_id)
     except KeyboardInterrupt:
         say_going_on(batch_id)
         raise typer.Exit(_INTERRUPTED) from None
     raise typer.Exit(say_goodbye(services, batch_id, json=json))
+
+
+def _planned(services: Services, batch_id: str) -> bool:
+    """Wait until a worker has planned the batch; whether it has started, or was refused."""
+    next_check = time.monotonic() + _WORKER_CHECK_SECONDS
+    while (phase := reading.phase_of(services.ledger, batch_id)) == "planning":
+        if time.monotonic() > next_check:
+            errors.print("a worker is to read the rows", markup=False)
+            _warn_without_worker(services, batch_id, None)
+            next_check = time.monotonic() + _LINE_EVERY_SECONDS
+        time.sleep(_POLL_SECONDS)
+    return phase != "refused"
 
 
 def follow(services: Services, batch_id: str, stack: EmbeddedStack | None = None) -> None:

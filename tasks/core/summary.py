@@ -44,6 +44,10 @@ class BatchSummary:
     report_url: str | None = None
     by_model: Mapping[str, Mapping[State, int]] = field(default_factory=dict)
     limits: tuple[LimitState, ...] = ()
+    phase: str = "started"
+    """planning, refused, started or cancelled."""
+    problems: tuple[str, ...] = ()
+    """Why it was refused: a sentence, then each problem."""
 
     @property
     def published(self) -> int:

@@ -1,4 +1,4 @@
-"""The two Slack messages of a batch, as Block Kit within Slack's limits. Pure.
+"""The Slack messages of a batch, as Block Kit within Slack's limits. Pure.
 
 Limits: 50 blocks, 150 characters in a header, 3,000 in a section, 10 fields of 2,000, 10 elements in a context.
 Texts are cut before they are escaped, which may make them five times as long: the limits here leave room for that.
@@ -22,6 +22,7 @@ from tasks.delivery.slack_words import Language, Words, words
 _MAX_REASONS = 15
 _MAX_EXAMPLES = 5
 _MAX_LIMITS = 5
+_MAX_PROBLEMS = 5
 
 Block = dict[str, Any]
 
@@ -41,6 +42,17 @@ def started(
     if expected_usd_micros is not None:
         facts.append(f"{say.expected_cost}: {_money(expected_usd_micros, say)}")
     return _message(line, [_section(line), _context(facts)])
+
+
+def refused(summary: BatchSummary, *, language: Language = "ko") -> dict[str, Any]:
+    """The message of a batch that was refused: ⛔, why, the first problems, and where to see them all."""
+    say = words(language)
+    line = "⛔ " + say.refused.format(name=code(summary.name))
+    reason, *problems = summary.problems
+    lines = [code(reason, 1000), *(f"• {code(problem, 300)}" for problem in problems[:_MAX_PROBLEMS])]
+    more = ["• …"] if len(problems) > _MAX_PROBLEMS else []
+    mend = f"{say.mend} {code(f'imagechord status {summary.batch_id}')}"
+    return _message(line, [_section(line), _section("\n".join([*lines, *more])), _context([mend])])
 
 
 def finished(summary: BatchSummary, *, language: Language = "ko", timezone: str = "Asia/Seoul") -> dict[str, Any]:

@@ -17,6 +17,8 @@ class Words:
 
     started: str
     started_one: str
+    refused: str
+    mend: str
     finished: str
     also_waiting: str
     reason: str
@@ -47,6 +49,8 @@ class Words:
 KOREAN = Words(
     started="{name}: 이미지 {total}장 생성을 시작합니다",
     started_one="{name}: 이미지 1장 생성을 시작합니다",
+    refused="{name}: 시작하지 않았습니다 (생성·결제된 이미지 없음)",
+    mend="고친 뒤 다시 제출해 주세요. 모든 문제 보기:",
     finished="{published}/{total} 성공 · 실패 {failed}",
     also_waiting=" · 대기 {waiting}",
     reason="*{count}장* · {reason}",
@@ -90,6 +94,8 @@ KOREAN = Words(
 ENGLISH = Words(
     started="{name}: generating {total} images",
     started_one="{name}: generating 1 image",
+    refused="{name}: not started (nothing was generated or paid)",
+    mend="Mend it and submit it again. Every problem:",
     finished="{published}/{total} succeeded · {failed} failed",
     also_waiting=" · {waiting} waiting",
     reason="*{count} ×* {reason}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
+import orjson
 from sqlalchemy import Connection, Engine, create_engine, event, func, make_url, select
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError
@@ -110,15 +112,34 @@ class Ledger:
         self.engine.dispose()
 
 
+def _as_json(value: Any) -> str:
+    """As the standard library writes it, but six times faster and without escapes for what is not ASCII."""
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:  # half of a surrogate pair, or an integer of more than 64 bits
+        return json.dumps(value)
+
+
 def _postgres_engine(url: URL) -> Engine:
     # A worker's threads hold a connection only for the length of a transaction.
-    return create_engine(url, pool_size=10, max_overflow=20, pool_pre_ping=True, connect_args={"connect_timeout": 5})
+    return create_engine(
+        url,
+        pool_size=10,
+        max_overflow=20,
+        pool_pre_ping=True,
+        connect_args={"connect_timeout": 5},
+        json_serializer=_as_json,
+    )
 
 
 def _sqlite_engine(url: URL) -> Engine:
     Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(
-        url, pool_size=20, max_overflow=20, connect_args={"check_same_thread": False, "timeout": _BUSY_TIMEOUT_SECONDS}
+        url,
+        pool_size=20,
+        max_overflow=20,
+        connect_args={"check_same_thread": False, "timeout": _BUSY_TIMEOUT_SECONDS},
+        json_serializer=_as_json,
     )
 
     @event.listens_for(engine, "connect")

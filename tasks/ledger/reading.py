@@ -64,7 +64,8 @@ def find_batch(ledger: Ledger, reference: str | None = None) -> BatchRow:
 
     Raises InputError when there is none, or several.
     """
-    there = _BATCHES.where(batch.c.phase != "planning")
+    # One that its submitter plans is not there until it has started.
+    there = _BATCHES.where((batch.c.phase != "planning") | batch.c.request.is_not(None))
     with ledger.read() as connection:
         if reference is None:
             rows = connection.execute(there.order_by(batch.c.created_at.desc()).limit(1)).all()
@@ -84,6 +85,23 @@ def find_batch(ledger: Ledger, reference: str | None = None) -> BatchRow:
     if len(rows) > 1:
         raise InputError(f"{reference!r} fits several batches: {', '.join(row.id for row in rows)}; type more of it")
     return _batch_row(rows[0])
+
+
+def phase_of(ledger: Ledger, batch_id: str) -> str:
+    """planning, refused, started or cancelled. Raises KeyError for an unknown batch."""
+    with ledger.read() as connection:
+        phase = connection.scalar(select(batch.c.phase).where(batch.c.id == batch_id))
+    if phase is None:
+        raise KeyError(batch_id)
+    return str(phase)
+
+
+def raise_if_refused(ledger: Ledger, batch_id: str) -> None:
+    """Raise InputError, with every problem, when the batch was refused."""
+    with ledger.read() as connection:
+        said = connection.scalar(select(batch.c.problems).where(batch.c.id == batch_id, batch.c.phase == "refused"))
+    if said is not None:
+        raise InputError(said[0], tuple(said[1:]))
 
 
 def list_batches(ledger: Ledger, limit: int = 20) -> list[BatchRow]:

@@ -96,11 +96,13 @@ batch = Table(
     Column("name", String(200), nullable=False),
     Column("source", Text, nullable=False),
     Column("template", String(100), nullable=False),
-    Column("phase", String(12), nullable=False),  # planning, refused, started, cancelled
+    Column("phase", String(12), nullable=False, index=True),  # planning, refused, started, cancelled
     Column("priority", String(8), nullable=False, server_default="normal"),  # low, normal, high
-    Column("request", JSON),  # the options under which a worker is to plan it
+    Column("request", JSON(none_as_null=True)),  # what a worker is to plan it by; null: its submitter plans it
     Column("planner_id", String(36)),  # the worker that plans it
-    Column("problems", JSON, nullable=False, server_default="[]"),  # why it was refused, worded for people
+    Column("planner_no", Integer, nullable=False, server_default="0"),  # grows with every planner: older ones are late
+    _time("planner_seen_at"),
+    Column("problems", JSON, nullable=False, server_default="[]"),  # why it was refused: a sentence, then each problem
     Column("total", Integer, nullable=False),
     Column("skipped", Integer, nullable=False),
     Column("round", Integer, nullable=False),

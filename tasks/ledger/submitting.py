@@ -7,19 +7,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import Connection, delete, false, literal_column, select, update
 
-from tasks.core.errors import InputError
+from tasks.core.errors import Superseded
 from tasks.core.plan import PlannedImage, RowProblem
 from tasks.core.states import ACTIVE, State
 from tasks.ledger.engine import Ledger
-from tasks.ledger.schema import batch, image, skipped_row
+from tasks.ledger.schema import batch, image, skipped_row, source_part
 from tasks.ledger.upsert import insert_new
 
 CHUNK = 1000
 """Rows per transaction: large enough that the transaction costs nothing, small enough to hold in memory."""
 
 _ABANDONED_AFTER = timedelta(hours=24)
+_NAME_CHARS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,32 @@ class NewBatch:
     digest: str
     idempotency_key: str | None = None
     budget_usd_micros: int | None = None
+    priority: str = "normal"
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The batch's row in phase ``planning``."""
+        return {
+            "id": self.id,
+            "name": self.name[:_NAME_CHARS],
+            "source": self.source,
+            "template": self.template,
+            "phase": "planning",
+            "priority": self.priority,
+            "total": 0,
+            "skipped": 0,
+            "round": 1,
+            "catalogue": dict(self.catalogue),
+            "columns": list(self.columns),
+            "key_pattern": self.key_pattern,
+            "notes": [],
+            "digest": self.digest,
+            "idempotency_key": self.idempotency_key,
+            "budget_usd_micros": self.budget_usd_micros,
+            "reserved_usd_micros": 0,
+            "spent_usd_micros": 0,
+            "created_at": datetime.now(UTC),
+        }
 
 
 def create_batch(ledger: Ledger, new: NewBatch) -> str:
@@ -44,30 +71,15 @@ def create_batch(ledger: Ledger, new: NewBatch) -> str:
     Returns ``new.id``, or the id of the batch that was submitted first under the same idempotency key.
     """
     _discard_abandoned(ledger)
-    values = {
-        "id": new.id,
-        "name": new.name,
-        "source": new.source,
-        "template": new.template,
-        "phase": "planning",
-        "total": 0,
-        "skipped": 0,
-        "round": 1,
-        "catalogue": dict(new.catalogue),
-        "columns": list(new.columns),
-        "key_pattern": new.key_pattern,
-        "notes": [],
-        "digest": new.digest,
-        "idempotency_key": new.idempotency_key,
-        "budget_usd_micros": new.budget_usd_micros,
-        "reserved_usd_micros": 0,
-        "spent_usd_micros": 0,
-        "created_at": datetime.now(UTC),
-    }
     with ledger.write() as connection:
-        if insert_new(connection, batch, [batch.c.idempotency_key], values):
-            return new.id
-        return str(connection.scalar(select(batch.c.id).where(batch.c.idempotency_key == new.idempotency_key)))
+        return insert_batch(connection, new)
+
+
+def insert_batch(connection: Connection, new: NewBatch, **more: Any) -> str:
+    """Write the row, with ``more`` columns; returns its id, or that of the batch that has its idempotency key."""
+    if insert_new(connection, batch, [batch.c.idempotency_key], new.values | more):
+        return new.id
+    return str(connection.scalar(select(batch.c.id).where(batch.c.idempotency_key == new.idempotency_key)))
 
 
 def _discard_abandoned(ledger: Ledger) -> None:
@@ -75,31 +87,37 @@ def _discard_abandoned(ledger: Ledger) -> None:
     old = datetime.now(UTC) - _ABANDONED_AFTER
     with ledger.read() as connection:
         abandoned = connection.scalars(
-            select(batch.c.id).where(batch.c.phase == "planning", batch.c.created_at <= old)
+            select(batch.c.id).where(batch.c.phase == "planning", batch.c.request.is_(None), batch.c.created_at <= old)
         ).all()
     for batch_id in abandoned:
         discard(ledger, batch_id)
 
 
-def add_images(ledger: Ledger, batch_id: str, images: Sequence[PlannedImage]) -> None:
-    """Insert up to :data:`CHUNK` planned images."""
+def hold(ledger: Ledger, connection: Connection, batch_id: str, planner_no: int) -> None:
+    """See that the batch is still being planned, and by this planner (0 is its submitter). Raises Superseded."""
+    held = connection.execute(
+        update(batch)
+        .where(batch.c.id == batch_id, batch.c.phase == "planning", batch.c.planner_no == planner_no)
+        .values(planner_seen_at=ledger.clock(connection))
+    )
+    if held.rowcount != 1:
+        raise Superseded(f"batch {batch_id} is not planned here any more; if it is not there, submit it again")
+
+
+def add_images(ledger: Ledger, batch_id: str, images: Sequence[PlannedImage], planner_no: int = 0) -> None:
+    """Insert up to :data:`CHUNK` planned images. Raises Superseded as :func:`hold` does."""
     now = datetime.now(UTC)
-    constant = {
-        "batch_id": batch_id,
-        "state": State.PLANNED,
-        "dispatch_no": 0,
-        "fence": 0,
-        "attempts": 0,
-        "unknowns": 0,
-        "delivery_attempts": 0,
-        "reserved_usd_micros": 0,
-        "cost_usd_micros": 0,
-        "reused": False,
-        "created_at": now,
-        "moved_at": now,
-    }
+    mine = {"batch_id": batch_id, "created_at": now, "moved_at": now}
     with ledger.write() as connection:
-        connection.execute(image.insert(), [image_values(planned) | constant for planned in images])
+        hold(ledger, connection, batch_id, planner_no)
+        connection.execute(_INSERT, [image_values(planned) | mine for planned in images])
+
+
+# What all new images have in common stands in the statement: preparing parameters is what inserting costs.
+_ZEROS = ("dispatch_no", "fence", "attempts", "unknowns", "delivery_attempts", "reserved_usd_micros", "cost_usd_micros")
+_INSERT = image.insert().values(
+    state=literal_column(f"'{State.PLANNED}'"), reused=false(), **dict.fromkeys(_ZEROS, literal_column("0"))
+)
 
 
 def image_values(planned: PlannedImage) -> dict[str, Any]:
@@ -120,8 +138,11 @@ def image_values(planned: PlannedImage) -> dict[str, Any]:
     }
 
 
-def add_skipped(ledger: Ledger, batch_id: str, problems: Iterable[RowProblem]) -> int:
-    """Record the rows left out, one entry per line with all of its problems; returns how many rows."""
+def add_skipped(ledger: Ledger, batch_id: str, problems: Iterable[RowProblem], planner_no: int = 0) -> int:
+    """Record the rows left out, one entry per line with all of its problems; returns how many rows.
+
+    Raises Superseded as :func:`hold` does.
+    """
     by_line: dict[int, list[RowProblem]] = {}
     for problem in problems:
         by_line.setdefault(problem.line, []).append(problem)
@@ -131,20 +152,34 @@ def add_skipped(ledger: Ledger, batch_id: str, problems: Iterable[RowProblem]) -
     ]
     if values:
         with ledger.write() as connection:
+            hold(ledger, connection, batch_id, planner_no)
             connection.execute(skipped_row.insert(), values)
     return len(values)
 
 
-def start(ledger: Ledger, batch_id: str, *, total: int, skipped: int, notes: Sequence[str]) -> None:
-    """Every row is in: from here on the batch is real. Raises InputError when it was taken back meanwhile."""
+def start(  # noqa: PLR0913 - facts about the batch
+    ledger: Ledger,
+    batch_id: str,
+    *,
+    total: int,
+    skipped: int,
+    notes: Sequence[str],
+    planner_no: int = 0,
+    frozen: Mapping[str, Any] | None = None,
+) -> None:
+    """Every row is in: from here on the batch is real, and its source is not needed any more.
+
+    ``frozen`` are the ``catalogue``, ``columns`` and ``key_pattern`` where the planner decides them. Raises
+    Superseded as :func:`hold` does.
+    """
+    now = datetime.now(UTC)
+    values = {"total": total, "skipped": skipped, "notes": list(notes), "started_at": now, **(frozen or {})}
     with ledger.write() as connection:
-        moved = connection.execute(
-            update(batch)
-            .where(batch.c.id == batch_id, batch.c.phase == "planning")
-            .values(phase="started", total=total, skipped=skipped, notes=list(notes), started_at=datetime.now(UTC))
+        hold(ledger, connection, batch_id, planner_no)
+        connection.execute(
+            update(batch).where(batch.c.id == batch_id).values(phase="started", planner_id=None, **values)
         )
-    if moved.rowcount != 1:
-        raise InputError(f"batch {batch_id} waited too long to be started and was taken back; submit it again")
+        connection.execute(delete(source_part).where(source_part.c.batch_id == batch_id))
 
 
 def discard(ledger: Ledger, batch_id: str) -> None:
@@ -153,9 +188,15 @@ def discard(ledger: Ledger, batch_id: str) -> None:
     with ledger.write() as connection:
         if connection.scalar(planning.with_for_update()) is None:
             return
-        connection.execute(delete(image).where(image.c.batch_id == batch_id))
-        connection.execute(delete(skipped_row).where(skipped_row.c.batch_id == batch_id))
+        clear(connection, batch_id)
+        connection.execute(delete(source_part).where(source_part.c.batch_id == batch_id))
         connection.execute(delete(batch).where(batch.c.id == batch_id))
+
+
+def clear(connection: Connection, batch_id: str) -> None:
+    """Remove what was planned of a batch that has not started."""
+    connection.execute(delete(image).where(image.c.batch_id == batch_id))
+    connection.execute(delete(skipped_row).where(skipped_row.c.batch_id == batch_id))
 
 
 def find_unfinished(ledger: Ledger, digest: str) -> str | None:

@@ -121,8 +121,10 @@ def summarise(ledger: Ledger, batch_id: str, report_url: str | None = None) -> B
         failures=failures,
         report_url=report_url,
         by_model=tally.by_model,
+        phase=row.phase,
+        problems=tuple(row.problems),
     )
 
 
-_SUMMED = ("name", "round", "total", "skipped", "started_at", "created_at", "spent_usd_micros")
+_SUMMED = ("name", "round", "total", "skipped", "started_at", "created_at", "spent_usd_micros", "phase", "problems")
 _BATCH = select(*(batch.c[name] for name in _SUMMED)).where(batch.c.id == bindparam("the_batch"))

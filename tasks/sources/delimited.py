@@ -15,9 +15,12 @@ _DELIMITERS = (",", ";", "\t")
 _QUOTED = re.compile(r'"[^"]*"')
 
 
-def open_delimited(path: Path, encoding: str | None, limit: int | None) -> RowSource:
-    """Find encoding, delimiter and header. Raises InputError when the file is empty or is no text."""
-    found = find_encoding(path, encoding)
+def open_delimited(path: Path, encoding: str | None, limit: int | None, *, most_bytes: int | None = None) -> RowSource:
+    """Find encoding (looking at ``most_bytes`` of the file), delimiter and header.
+
+    Raises InputError when the file is empty or is no text.
+    """
+    found = find_encoding(path, encoding, most_bytes)
     delimiter = "\t" if path.suffix.lower() == ".tsv" else _sniff(path, found)
     header_line, cells = next(_records(path, found, delimiter), (0, []))
     if not cells:

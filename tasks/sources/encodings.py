@@ -31,8 +31,10 @@ class _Undecodable:
     byte: int
 
 
-def find_encoding(path: Path, asked: str | None = None) -> str:
-    """Return the name of the Python codec that decodes the whole file. Reads it once or twice, in pieces.
+def find_encoding(path: Path, asked: str | None = None, most_bytes: int | None = None) -> str:
+    """Return the name of the Python codec that decodes the whole file, or ``most_bytes`` of it.
+
+    Reads once or twice, in pieces.
 
     Raises InputError when no encoding fits (naming line and byte), or ``asked`` is unknown or does not fit.
     """
@@ -47,7 +49,7 @@ def find_encoding(path: Path, asked: str | None = None) -> str:
     candidates = (_codec(asked),) if asked else (marked,) if marked else ("utf-8", "cp949")
     failures: list[tuple[_Undecodable, str]] = []
     for encoding in candidates:
-        failure = _first_failure(path, encoding)
+        failure = _first_failure(path, encoding, most_bytes)
         if failure is None:
             return encoding
         failures.append((failure, encoding))
@@ -73,10 +75,10 @@ def _undecodable(path: Path, failures: list[tuple[_Undecodable, str]]) -> InputE
     )
 
 
-def _first_failure(path: Path, encoding: str) -> _Undecodable | None:
+def _first_failure(path: Path, encoding: str, most_bytes: int | None) -> _Undecodable | None:
     decoder = codecs.getincrementaldecoder(encoding)("strict")
     offset, line = 0, 1
-    for chunk, last in _chunks(path):
+    for chunk, last in _chunks(path, most_bytes):
         try:
             text = decoder.decode(chunk, last)
         except UnicodeDecodeError as error:
@@ -88,8 +90,11 @@ def _first_failure(path: Path, encoding: str) -> _Undecodable | None:
     return None
 
 
-def _chunks(path: Path) -> Iterator[tuple[bytes, bool]]:
+def _chunks(path: Path, most_bytes: int | None) -> Iterator[tuple[bytes, bool]]:
+    """Pieces of the file, and whether that is all; a beginning may end within a character."""
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK_BYTES):
             yield chunk, False
+            if most_bytes is not None and file.tell() >= most_bytes:
+                return
     yield b"", True

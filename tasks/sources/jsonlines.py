@@ -18,10 +18,8 @@ _MEND = 'Write one object in each line, such as {"sku": "A-1", "name": "Lamp"}.'
 
 def open_jsonlines(path: Path, encoding: str | None, limit: int | None) -> RowSource:
     """The columns are the keys of all objects, in the order of their first appearance: one pass finds them."""
-    found = find_encoding(path, encoding)
+    found = check_jsonlines(path, encoding)
     names = dict.fromkeys(name for _, record in _objects(path, found) if isinstance(record, dict) for name in record)
-    if not names and not any(True for _ in _objects(path, found)):
-        raise InputError(f"{path.name} is empty; write one JSON object in each line")
     header = check_header(path.name, 1, tuple(names))
 
     def read() -> Iterator[Cells | RowProblem]:
@@ -32,6 +30,14 @@ def open_jsonlines(path: Path, encoding: str | None, limit: int | None) -> RowSo
                 yield RowProblem(line, "", str(record), "the line is not a JSON object", _MEND)
 
     return RowSource(path.name, header, read, encoding=found, limit=limit)
+
+
+def check_jsonlines(path: Path, encoding: str | None, most_bytes: int | None = None) -> str:
+    """The file's encoding, as far as ``most_bytes`` tell. Raises InputError when it is empty or is no text."""
+    found = find_encoding(path, encoding, most_bytes)
+    if not any(True for _ in _objects(path, found)):
+        raise InputError(f"{path.name} is empty; write one JSON object in each line")
+    return found
 
 
 def _objects(path: Path, encoding: str) -> Iterator[tuple[int, Any]]:

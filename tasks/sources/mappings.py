@@ -11,13 +11,22 @@ from tasks.core.plan import RowProblem
 from tasks.sources.rows import Cells, RowSource, check_header
 from tasks.sources.text import as_text
 
-_NAME = "rows"
+NAME = "rows"
 
 
 def open_mappings(rows: Iterable[Mapping[str, object]], limit: int | None) -> RowSource:
     """The columns are the keys of all rows, or of the first one where ``rows`` is an iterator, which passes once.
 
     Raises InputError when there is no row.
+    """
+    names, records = survey(rows)
+    return of_records(records, names, limit)
+
+
+def survey(rows: Iterable[Mapping[str, object]]) -> tuple[dict[str, None], Iterable[object]]:
+    """The columns, in the order in which they appear, and the rows from the first one on.
+
+    Raises InputError when there is no row, or two columns are the same.
     """
     if isinstance(rows, Mapping):
         raise InputError("rows is a single mapping; give a list (or any iterable) of them")
@@ -26,15 +35,19 @@ def open_mappings(rows: Iterable[Mapping[str, object]], limit: int | None) -> Ro
     if first is None:
         raise InputError("there are no rows; give one mapping for each picture")
     passes_once = iterator is rows
-    records: Iterable[object] = _Once(chain([first], iterator)) if passes_once else rows
     named: Iterable[object] = [first] if passes_once else rows
-    names = dict.fromkeys(name for row in named if isinstance(row, Mapping) for name in row)
-    header = check_header(_NAME, 1, tuple(str(name) for name in names))
+    names = dict.fromkeys(chain.from_iterable(row for row in named if isinstance(row, Mapping)))
+    check_header(NAME, 1, tuple(map(str, names)))
+    return names, _Once(chain([first], iterator)) if passes_once else rows
+
+
+def of_records(records: Iterable[object], names: Mapping[str, None], limit: int | None) -> RowSource:
+    """Rows whose columns are known."""
 
     def read() -> Iterator[Cells | RowProblem]:
-        return (_record(number, row, names) for number, row in enumerate(records, start=1))
+        return (record_of(number, row, names) for number, row in enumerate(records, start=1))
 
-    return RowSource(_NAME, header, read, limit=limit)
+    return RowSource(NAME, check_header(NAME, 1, tuple(map(str, names))), read, limit=limit)
 
 
 class _Once:
@@ -52,13 +65,16 @@ class _Once:
         return rows
 
 
-def _record(number: int, row: object, names: Mapping[str, None]) -> Cells | RowProblem:
+def record_of(number: int, row: object, names: Mapping[str, None]) -> Cells | RowProblem:
+    """The cells of one row, or why it has none."""
     if not isinstance(row, Mapping):
         return RowProblem(number, "", repr(row), "the row is not a mapping", 'Write it like {"sku": "A-1"}.')
     if not row.keys() <= names.keys():
         surplus = next(name for name in row if name not in names)
         mend = "Give every row the same keys (empty text for no value), or give a list instead of an iterator."
-        return RowProblem(number, str(surplus), str(row[surplus]), "the first row has no such key", mend)
+        text = as_text(row[surplus])
+        value = repr(row[surplus]) if text is None else text
+        return RowProblem(number, str(surplus), value, "the first row has no such key", mend)
     return in_order(number, row, names)
 
 

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from zipfile import BadZipFile
+from zipfile import BadZipFile, is_zipfile
 
 from tasks.core.errors import InputError
 from tasks.sources.rows import Cells, RowSource, check_header
@@ -28,6 +28,16 @@ def open_workbook(path: Path, limit: int | None) -> RowSource:
     return RowSource(path.name, header, read, limit=limit)
 
 
+def check_workbook(path: Path) -> None:
+    """Raise InputError when the file is no zip archive, which every workbook is."""
+    if not is_zipfile(path):
+        raise _unreadable(path)
+
+
+def _unreadable(path: Path) -> InputError:
+    return InputError(f"{path.name} cannot be read as an Excel workbook; save it again as .xlsx")
+
+
 def _records(path: Path) -> Iterator[Cells]:
     """Yield row number and cells as text; blank rows before the header are skipped."""
     try:
@@ -40,7 +50,7 @@ def _records(path: Path) -> Iterator[Cells]:
             warnings.simplefilter("ignore")  # of sheet features that have no data in them
             book = load_workbook(path, read_only=True, data_only=True)
     except (BadZipFile, InvalidFileException, KeyError, ValueError) as error:
-        raise InputError(f"{path.name} cannot be read as an Excel workbook; save it again as .xlsx") from error
+        raise _unreadable(path) from error
     started = False
     with closing(book):
         sheet = book.worksheets[0] if book.active is None else book.active

@@ -1,4 +1,4 @@
-"""``imagechord.start_batch``: release the first waves of a batch and say in Slack that it began."""
+"""``imagechord.start_batch``: plan a batch, release its first waves, and say in Slack that it began."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ from typing import Any
 from tasks import graph
 from tasks.celery import app
 from tasks.core import routing
-from tasks.delivery.slack_messages import started
-from tasks.ledger.reading import batch_models
+from tasks.core.errors import LedgerUnavailable
+from tasks.core.retry import backoff_seconds
+from tasks.delivery.slack_messages import refused, started
+from tasks.intake import PASSING, plan_stored, take_in_order
+from tasks.ledger.reading import batch_models, phase_of
 from tasks.ledger.summing import claim_message, summarise
 from tasks.services import Services, current_services
+from tasks.steps.base import RetryLater
 from tasks.steps.ending import announce_if_resting
 from tasks.steps.slack_summary import send_once
-from tasks.submission import Request, submit
 
 
 def start(services: Services, batch_id: str) -> None:
@@ -32,13 +35,39 @@ def start(services: Services, batch_id: str) -> None:
     announce_if_resting(services, batch_id)
 
 
+def begin(services: Services, batch_id: str, tries: int = 0) -> None:
+    """Plan the batch if it waits for that, then start it, or say why not; nothing while somebody else plans it.
+
+    ``tries`` is how often this message has been tried before. Raises RetryLater for trouble that passes.
+    """
+    try:
+        plan_stored(services, batch_id)
+    except LedgerUnavailable:
+        raise
+    except PASSING as error:
+        raise RetryLater(f"{batch_id} cannot be planned yet: {error}", backoff_seconds(tries)) from error
+    match phase_of(services.ledger, batch_id):
+        case "planning":
+            return
+        case "refused":
+            say_refused(services, batch_id)
+        case _:
+            start(services, batch_id)
+
+
+def say_refused(services: Services, batch_id: str) -> None:
+    """Tell Slack, once, that a batch was refused and why: nobody watches it."""
+    summary = summarise(services.ledger, batch_id)
+    said = claim_message(services.ledger, batch_id, "refused", services.worker_id)
+    if said is not None:
+        send_once(services, said, refused(summary, language=services.settings.preferences.language))
+
+
 @app.task(bind=True, name=routing.START_BATCH)
 def start_batch(self: Any, /, batch_id: str | None = None, **request: Any) -> str:
-    """Start a submitted batch, or submit one first: see :class:`tasks.submission.Request` for the arguments."""
+    """Start a submitted batch, or take one in first: see :class:`tasks.core.request.Request` for the arguments."""
     services = current_services()
     if batch_id is None:
-        # A message that comes twice is one order, also when its sender gave no key.
-        order = {"idempotency_key": self.request.id} | request
-        batch_id = submit(services, Request.from_message(order)).batch_id
-    start(services, batch_id)
+        batch_id = take_in_order(services, request, self.request.id)
+    begin(services, batch_id, self.request.retries)
     return batch_id

@@ -11,7 +11,7 @@ from tasks.core import routing
 from tasks.core.dispatch import Ticket
 from tasks.core.errors import Ambiguous, ErrorClass, Superseded
 from tasks.core.retry import Failure, after_generate
-from tasks.ledger import leases, sweeping
+from tasks.ledger import leases, sweeping, unplanned
 from tasks.ledger.claiming import orphan
 from tasks.ledger.dispatching import redispatch
 from tasks.ledger.settling import settle_failure
@@ -29,7 +29,7 @@ _SETTLING = timedelta(minutes=5)
 
 def sweep_once(services: Services) -> None:
     """One pass over everything that may be stuck; what fails in one part does not keep the others from their work."""
-    for heal in (_bury_the_dead, _settle_orphans, _send_lost_again, _release_due, _summarise_resting):
+    for heal in (_bury_the_dead, _settle_orphans, _send_lost_again, _begin_unbegun, _release_due, _summarise_resting):
         with left_to_the_sweep(heal.__name__.strip("_")):
             heal(services)
 
@@ -89,6 +89,15 @@ def _send_lost_again(services: Services) -> None:
     if lost:
         logger.warning("sweep: sending %d images again", len(lost))
         graph.publish(redispatch(ledger, sorted(lost), max(gone_before, silent_since)))
+
+
+def _begin_unbegun(services: Services) -> None:
+    """Batches that nobody plans: their message was lost or never sent, or their planner died; refusals unsaid."""
+    silence = timedelta(seconds=services.settings.preferences.unclaimed_after_seconds)
+    ledger = services.ledger
+    for batch_id in [*unplanned.free_unplanned(ledger, silence), *unplanned.refused_unsaid(ledger)]:
+        logger.warning("sweep: %s has not begun; asking for it again", batch_id)
+        app.signature(routing.START_BATCH, args=(batch_id,), immutable=True).apply_async()
 
 
 def _release_due(services: Services) -> None:

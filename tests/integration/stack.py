@@ -20,6 +20,7 @@ from sqlalchemy import func, select
 
 import tasks
 from tasks import submission
+from tasks.core.request import Request
 from tasks.core.routing import CONTROL_QUEUE, START_BATCH
 from tasks.core.states import State
 from tasks.core.summary import BatchSummary
@@ -30,7 +31,6 @@ from tasks.ledger import leases, reading, summing
 from tasks.ledger.schema import attempt, worker
 from tasks.services import Services
 from tasks.settings import load_settings
-from tasks.submission import Request
 from tests.stand_ins.anycap_api import AnycapApi
 from tests.waiting import wait_until
 

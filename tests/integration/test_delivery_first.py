@@ -52,6 +52,7 @@ def test_few_pictures_are_ever_paid_for_and_undelivered(
 
         api.fault_for = note
         stack = make_stack(WITHOUT_SWEEP, **cms.environment)
+        (stack.folder / "config" / "cms.toml").write_text("[generic]\nper_minute = 60000\nin_flight = 100\n")
         batch_id = stack.submit(rows(f"cup-{n}" for n in range(60)), model=model)
         stack.start(batch_id)
         for number in range(workers):

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tasks.core.errors import InputError
+from tasks.core.errors import InputError, Superseded
 from tasks.core.plan import RowProblem
 from tasks.core.states import State
 from tasks.ledger import reading, submitting
@@ -56,7 +56,7 @@ def test_a_started_batch_is_not_discarded(scene: Scene) -> None:
 
 def test_a_batch_taken_back_cannot_start(scene: Scene) -> None:
     """Starting a batch that is gone says so instead of doing nothing."""
-    with pytest.raises(InputError, match="submit it again"):
+    with pytest.raises(Superseded, match="submit it again"):
         submitting.start(scene.ledger, "gone", total=1, skipped=0, notes=[])
 
 

@@ -14,6 +14,7 @@ from tasks.core.limits import LimitState
 from tasks.core.states import State
 from tasks.core.summary import BatchSummary, FailureGroup
 from tasks.delivery.slack_messages import finished, started
+from tasks.delivery.slack_messages import refused as refused_batch
 from tasks.delivery.slack_text import as_text
 from tasks.delivery.slack_words import ENGLISH, KOREAN
 from tests.stand_ins.slack import block_kit_problems
@@ -233,3 +234,23 @@ def test_many_reasons_are_summed_up() -> None:
 def test_a_message_without_blocks_is_its_text() -> None:
     """as_text falls back to the plain text of a message."""
     assert as_text({"text": "a &amp; *b*"}) == "a & b"
+
+
+def test_a_refused_batch_says_why_and_what_to_do() -> None:
+    """In both languages: the sentence, the first five problems, and the command that shows them all."""
+    problems = ("rows: 6 of 9 rows cannot be used", *(f"line {n}: `<!channel>`" for n in range(6)))
+    for language, words in (("ko", KOREAN), ("en", ENGLISH)):
+        message = refused_batch(summary(phase="refused", problems=problems), language=language)
+        assert list(block_kit_problems(message)) == []
+        text = as_text(message)
+        assert message["text"].startswith("⛔ `products.csv`")
+        assert "6 of 9 rows" in text
+        assert [f"line {n}" in text for n in range(6)] == [True] * 5 + [False]
+        assert f"{words.mend} imagechord status 01JT2Z" in text
+
+
+@given(st.lists(st.text(max_size=2000), min_size=1, max_size=1002))
+def test_whatever_the_problems_are_slack_takes_the_refusal(problems: list[str]) -> None:
+    """Inside every limit."""
+    message = refused_batch(summary(phase="refused", problems=tuple(problems)))
+    assert list(block_kit_problems(message)) == []
