@@ -12,7 +12,7 @@ from typing import Any
 import requests
 from PIL import Image
 
-from tasks.core.errors import Overloaded, RateLimited
+from tasks.core.errors import NotSent, Overloaded, RateLimited
 from tasks.core.health import Health
 from tasks.providers.base import GeneratedPicture, GenerationRequest
 from tests.stand_ins.http_server import Reply, Request, StandIn
@@ -94,8 +94,11 @@ class MakerImages:
     name = "maker"
 
     def generate(self, request: GenerationRequest) -> GeneratedPicture:
-        """One paid POST. Raises RateLimited and Overloaded."""
-        answer = requests.post(os.environ["MAKER_URL"], json={"prompt": request.prompt}, timeout=(5, 60))
+        """One paid POST. Raises RateLimited, Overloaded, and NotSent when nobody listens."""
+        try:
+            answer = requests.post(os.environ["MAKER_URL"], json={"prompt": request.prompt}, timeout=(30, 60))
+        except requests.ConnectionError as error:
+            raise NotSent(str(error)) from error
         if answer.status_code == 429:
             raise RateLimited("429", retry_after_seconds=float(answer.headers["Retry-After"]))
         if answer.status_code != 200:
