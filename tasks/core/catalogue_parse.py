@@ -14,6 +14,7 @@ from tasks.core.catalogue import AspectSizes, Catalogue, ExactSizes, ListedSizes
 from tasks.core.columns import did_you_mean
 from tasks.core.errors import ConfigurationError, InputError
 from tasks.core.explain import explain
+from tasks.core.limits import RESERVED_NAMES
 from tasks.core.pictures import Size
 from tasks.core.sizes import parse_ratio
 
@@ -97,6 +98,8 @@ def _contradictions(catalogue: Catalogue) -> Iterator[str]:
         meant = did_you_mean(catalogue.default_model, models)
         yield f"models.toml: default_model = {catalogue.default_model!r} is not a model of this file{meant}"
     for alias, model in models.items():
+        if alias in RESERVED_NAMES:
+            yield f"models.toml: [models.{alias}]: the name {alias!r} is taken by something else; choose another"
         for finding in _model_findings(model, catalogue):
             yield f"models.toml: [models.{alias}]: {finding}"
     for name, template in catalogue.templates.items():

@@ -11,6 +11,9 @@ from tasks.core.catalogue import Limits
 CMS = "cms"
 """The name under which the CMS is limited; models are limited under their aliases."""
 
+RESERVED_NAMES = frozenset({CMS, "control", "deliver"})
+"""What no model can be called: these are limits and queues of other things."""
+
 LIMIT_NAMES = ("per_minute", "in_flight", "per_day")
 
 

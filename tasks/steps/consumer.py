@@ -93,7 +93,8 @@ class LimitedConsumer(_Consumer):  # type: ignore[misc]
 
     def _put(self, bucket: Bucket, request: Any) -> None:
         with bucket.lock:
-            bucket.waiting.append((request, Ticket(*request.args).member))
+            # As Ticket.member has it; a message with other arguments fails in its task, not here.
+            bucket.waiting.append((request, ":".join(map(str, (*request.args, *request.kwargs.values())))))
             self._drain(bucket)
 
     def _drain(self, bucket: Bucket) -> None:

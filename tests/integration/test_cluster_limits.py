@@ -99,23 +99,44 @@ def test_calls_in_flight_are_counted_over_all_workers(make_limited: MakeLimited,
     wait_until(lambda: stack.services.limits.state("four").in_flight_now == 0, 5, "every place")
 
 
-def test_a_day_that_is_used_up_waits_in_the_ledger(make_limited: MakeLimited, maker: Maker) -> None:
-    """What is too much for today is not sent, or not before the provider's midnight; an operator frees it."""
-    stack = make_limited(maker, five='{ per_day = 5, day_timezone = "Asia/Seoul" }', free="{}")
+def test_a_day_has_so_many_calls(make_limited: MakeLimited, maker: Maker) -> None:
+    """No more are released than today has left; the rest is planned, and other models go on."""
+    stack = make_limited(maker, five="{ per_day = 5 }", free="{}")
     stack.start_worker("one")
     stack.start_worker("two")
     batch_id, other = batch(stack, 12, "five"), batch(stack, 10, "free")
     stack.wait(other)
     wait_until(lambda: stack.counts(batch_id).published == 5, 20, "today's five")
-    wait_until(lambda: list(stack.states(batch_id).values()).count(State.PLANNED) == 7, 20, "the rest of them")
+    assert sorted(stack.states(batch_id).values()) == [State.PLANNED] * 7 + [State.PUBLISHED] * 5
+    assert len(maker.started) == 15
+
+
+def test_what_the_day_has_no_more_calls_for_waits_in_the_ledger(make_limited: MakeLimited, maker: Maker) -> None:
+    """What was sent already is given back, until the provider's midnight; an operator who allows more frees it."""
+    stack = make_limited(maker, five='{ day_timezone = "Asia/Seoul" }')
+    batch_id = stack.submit(rows(f"cup-{n:03}" for n in range(12)), model="five")
+    stack.python(
+        "from tasks.services import current_services\nfrom tasks.steps.start_batch import start\n"
+        f"from tasks.limiting import broker_epoch\nbroker_epoch(current_services())\n"
+        f"start(current_services(), {batch_id!r})\n"
+    )
+    imagechord(stack, "limits", "five", "--per-day", "5")
     midnight = stack.services.limits.limited["five"].midnight_before(datetime.now(UTC)) + timedelta(days=1)
-    with stack.services.ledger.read() as connection:
-        waits = list(connection.scalars(select(image.c.not_before).where(image.c.state == State.PLANNED)))
-    assert all(moment is None or abs(moment - midnight) < timedelta(seconds=30) for moment in waits)
-    assert stack.services.limits.state("five").paused_seconds > 60 or datetime.now(UTC) > midnight
+    stack.start_worker("one")
+    stack.start_worker("two")
+
+    def waits() -> list[datetime]:
+        waiting = select(image.c.not_before).where(image.c.state == State.PLANNED, image.c.not_before.is_not(None))
+        with stack.services.ledger.read() as connection:
+            return list(connection.scalars(waiting))
+
+    wait_until(lambda: len(waits()) == 7, 20, "the rest of them")
+    wait_until(lambda: stack.counts(batch_id).published == 5, 20, "today's five")
+    assert all(abs(moment - midnight) < timedelta(seconds=30) for moment in waits())
+    assert len(maker.started) == 5
     imagechord(stack, "limits", "five", "--per-day", "none")
     stack.wait(batch_id)
-    assert len(maker.started) == 22
+    assert len(maker.started) == 12
 
 
 def test_a_changed_rate_holds_everywhere_and_for_good(make_limited: MakeLimited, maker: Maker) -> None:

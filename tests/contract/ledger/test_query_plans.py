@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event, text
 
+from tasks.core.dispatch import Ticket
 from tasks.core.states import State
 from tasks.core.waves import Bounds
-from tasks.ledger import counting, leases, reading, releasing, submitting, summing, sweeping
+from tasks.ledger import counting, leases, limiting, reading, releasing, submitting, summing, sweeping
 from tasks.ledger.dispatching import redispatch
 from tasks.ledger.engine import Ledger, parse_database_url
 from tests.contract.ledger.large import fill
@@ -37,6 +38,9 @@ QUESTIONS: dict[str, Callable[[Ledger, str], object]] = {
     "find_unfinished": lambda ledger, _batch_id: submitting.find_unfinished(ledger, "d" * 64),
     "images": lambda ledger, batch_id: list(reading.images(ledger, batch_id, thumbnails=True)),
     "attempts": lambda ledger, batch_id: reading.attempts(ledger, batch_id, "SKU-00001"),
+    "calls_under_way": lambda ledger, _batch_id: limiting.calls_under_way(ledger),
+    "postpone": lambda ledger, _batch_id: limiting.postpone(ledger, Ticket(1, 1), NOW),
+    "end_waits": lambda ledger, _batch_id: limiting.end_waits(ledger, MODEL),
     "claim_message": lambda ledger, batch_id: summing.claim_message(ledger, batch_id, "end", "worker"),
 }
 

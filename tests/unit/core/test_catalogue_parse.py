@@ -152,6 +152,15 @@ def test_a_wrong_template_says_where_and_what_to_do(settings: dict[str, Any], sa
     assert any(says in line for line in refusal(model_tables(), changed_template(**settings)))
 
 
+@pytest.mark.parametrize("alias", ["cms", "control", "deliver"])
+def test_a_model_has_a_name_of_its_own(alias: str) -> None:
+    """Its queue and its limit are called after it."""
+    tables = model_tables()
+    tables["models"][alias] = tables["models"]["seedream-5"]
+    says = f"models.toml: [models.{alias}]: the name {alias!r} is taken by something else; choose another"
+    assert says in refusal(tables, prompt_tables())
+
+
 def test_everything_wrong_comes_together() -> None:
     """One line for each finding in both files."""
     models = model_tables() | {"defaultmodel": "x"}
