@@ -12,7 +12,6 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-import redis
 from kombu.exceptions import OperationalError
 
 from tasks import intake, progress, submission
@@ -30,6 +29,8 @@ from tasks.services import current_services
 logger = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.2
+_IMPATIENT = {"socket_connect_timeout": 5, "socket_timeout": 5}
+"""With a connection as it comes, publishing to a broker that does not answer takes minutes, or for ever."""
 
 
 def plan(source: Source, *, template: str, **options: Any) -> tuple[PlanSummary, list[RowProblem]]:
@@ -57,15 +58,13 @@ def start(batch_id: str) -> None:
 
     A broker that is away is no error: the batch is in the ledger, and the workers' sweep finds it there.
     """
+    message = app.signature(routing.START_BATCH, args=(batch_id,), immutable=True)
     try:
-        # Asked first: publishing to a broker that does not answer tries for minutes.
-        current_services().redis.ping()
-        # Without a result: nobody reads it, and Celery would subscribe to it.
-        app.signature(routing.START_BATCH, args=(batch_id,), immutable=True).apply_async(
-            ignore_result=True, retry=False
-        )
-    except (redis.RedisError, OperationalError, OSError) as error:
-        logger.warning("batch %s will be started when the broker is back: %s", batch_id, error)
+        with app.connection_for_write(transport_options=_IMPATIENT) as connection:
+            # Without a result: nobody reads it, and Celery would subscribe to it.
+            message.apply_async(connection=connection, retry=False, ignore_result=True)
+    except (OperationalError, OSError) as error:
+        logger.warning("batch %s begins when the broker is back: %s", batch_id, error)
 
 
 def status(batch_id: str | None = None) -> BatchSummary:

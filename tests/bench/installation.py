@@ -28,6 +28,13 @@ from tests.bench import processes
 from tests.waiting import wait_until
 
 PROJECT = Path(tasks.__file__).parents[1]
+_CMS = """\
+[generic]
+per_minute = 60_000
+in_flight = 1000
+"""
+"""As asked of it for each patch, but never in the way: the competitors know no such limit."""
+
 _MODEL = """\
 [models.bench]
 provider = "tests.bench.provider:HttpImages"
@@ -147,6 +154,7 @@ def installation(preferences: str = "", model: str = "") -> Iterator[Installatio
         config.mkdir()
         (config / "models.toml").write_text(_MODEL + model)
         (config / "imagechord.toml").write_text(preferences)
+        (config / "cms.toml").write_text(_CMS)
         client = redis.Redis.from_url(valkey.url)
         entered.callback(client.close)
         made = Installation(folder, url, _environment(url, valkey.url), client, server)
