@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -18,6 +17,7 @@ from sqlalchemy.exc import ArgumentError
 from tasks.core.errors import ConfigurationError
 from tasks.ledger import schema
 from tasks.ledger.trouble import passing_trouble
+from tasks.ledger.turns import WriteTurn
 
 _BUSY_TIMEOUT_SECONDS = 30.0
 
@@ -50,8 +50,7 @@ def parse_database_url(text: str) -> URL:
 class Ledger:
     """A connection pool and the two kinds of transaction: ``read()`` and ``write()``.
 
-    One per process and safe for its threads. On SQLite a process-wide lock queues the writers: they would
-    otherwise spin in SQLite's own busy handler (measured: 860 images/s without it, 1,290 with).
+    One per process and safe for its threads. On SQLite writers queue (:class:`tasks.ledger.turns.WriteTurn`).
 
     Rows are locked in one order, so that no two moves can deadlock: images (several of them by id), then the
     picture, then the batch. Both transactions raise LedgerUnavailable for trouble that passes.
@@ -60,7 +59,7 @@ class Ledger:
     def __init__(self, url: URL) -> None:
         self.url = url
         self.is_sqlite = url.get_backend_name() == "sqlite"
-        self._lock = threading.Lock()
+        self._turn = WriteTurn(Path(f"{url.database}-turn")) if self.is_sqlite else nullcontext()
         self.frozen: dict[str, dict[str, Any]] = {}
         """Catalogues by batch, kept once read: they never change, and every claim needs one."""
         self.engine = _sqlite_engine(url) if self.is_sqlite else _postgres_engine(url)
@@ -85,7 +84,7 @@ class Ledger:
         does not wait for the disk: for moves that cost nothing to repeat.
         """
         if self.is_sqlite:
-            with self._lock, passing_trouble(), self._writers[lasting].begin() as connection:
+            with self._turn, passing_trouble(), self._writers[lasting].begin() as connection:
                 yield connection
         else:
             with passing_trouble(), self.engine.begin() as connection:
@@ -110,6 +109,8 @@ class Ledger:
     def close(self) -> None:
         """Give every connection back."""
         self.engine.dispose()
+        if isinstance(self._turn, WriteTurn):
+            self._turn.close()
 
 
 def _as_json(value: Any) -> str:
