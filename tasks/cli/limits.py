@@ -13,7 +13,7 @@ from tasks.cli import options
 from tasks.cli.console import note, output, print_json, print_next, print_table
 from tasks.cli.wording import duration
 from tasks.core.errors import InputError
-from tasks.core.limits import LimitState
+from tasks.core.limits import LimitState, format_rate
 from tasks.services import current_services
 
 _VALUE = "N|none"
@@ -118,4 +118,4 @@ def _row(state: LimitState) -> tuple[str, ...]:
 
 def _limit(state: LimitState, limit: str) -> str:
     value = getattr(state, limit)
-    return ("none" if value is None else f"{value:,g}") + ("*" if limit in state.overridden else "")
+    return ("none" if value is None else format_rate(value)) + ("*" if limit in state.overridden else "")
