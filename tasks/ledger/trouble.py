@@ -41,18 +41,20 @@ def passing_trouble() -> Iterator[None]:
     """Raise LedgerUnavailable for what will pass: locks, deadlocks, a full disk, a server that is away."""
     try:
         yield
-    except (DBAPIError, PoolTimeoutError) as error:
+    except (DBAPIError, PoolTimeoutError, sqlite3.Error) as error:
         if not _passes(error):
             raise
         reason = error.orig if isinstance(error, DBAPIError) else error
         raise LedgerUnavailable(f"the ledger is not available: {str(reason).strip()}") from error
 
 
-def _passes(error: DBAPIError | PoolTimeoutError) -> bool:
+def _passes(error: DBAPIError | PoolTimeoutError | sqlite3.Error) -> bool:
+    if isinstance(error, sqlite3.Error):  # from the beginning of a transaction
+        return getattr(error, "sqlite_errorcode", 0) & 0xFF in _SQLITE_PASSING
     if isinstance(error, PoolTimeoutError) or error.connection_invalidated:
         return True
     if isinstance(error.orig, sqlite3.Error):
-        return getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in _SQLITE_PASSING
+        return _passes(error.orig)
     state = getattr(error.orig, "sqlstate", None)
     # A connection that could not be made has no state.
     return isinstance(error, OperationalError) and (state is None or state.startswith(_POSTGRES_PASSING))
