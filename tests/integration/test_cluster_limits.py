@@ -223,12 +223,14 @@ def test_a_limit_that_is_enforced_is_found(make_limited: MakeLimited) -> None:
         batch_id = batch(stack, 260, "twice")
         stack.wait(batch_id, 90)
         found = stack.services.limits.state("twice").found_per_minute
+        said = json.dumps(stack.summary_of(batch_id), ensure_ascii=False)
         assert set(stack.states(batch_id).values()) == {State.PUBLISHED}
         settled, last = maker.started[0] + 12, maker.started[-1] - 1
         steady = sum(settled <= moment < last for moment in maker.started)
         refused = sum(settled <= moment < last for moment in maker.refused)
     assert found is not None
     assert 400 < found < 680
+    assert "a minute, 1,200 are configured" in said, "somebody should set it right"
     assert steady / (last - settled) >= 0.8 * 10.0
     assert refused <= 0.06 * steady
 
