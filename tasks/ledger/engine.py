@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -16,6 +16,7 @@ from sqlalchemy.exc import ArgumentError
 
 from tasks.core.errors import ConfigurationError
 from tasks.ledger import schema
+from tasks.ledger.groups import GroupWriter
 from tasks.ledger.trouble import passing_trouble
 from tasks.ledger.turns import WriteTurn
 
@@ -50,7 +51,8 @@ def parse_database_url(text: str) -> URL:
 class Ledger:
     """A connection pool and the two kinds of transaction: ``read()`` and ``write()``.
 
-    One per process and safe for its threads. On SQLite writers queue (:class:`tasks.ledger.turns.WriteTurn`).
+    One per process and safe for its threads. On SQLite writers queue, and commit together
+    (:class:`tasks.ledger.groups.GroupWriter`).
 
     Rows are locked in one order, so that no two moves can deadlock: images (several of them by id), then the
     picture, then the batch. Both transactions raise LedgerUnavailable for trouble that passes.
@@ -59,16 +61,12 @@ class Ledger:
     def __init__(self, url: URL) -> None:
         self.url = url
         self.is_sqlite = url.get_backend_name() == "sqlite"
-        self._turn = WriteTurn(Path(f"{url.database}-turn")) if self.is_sqlite else nullcontext()
         self.frozen: dict[str, dict[str, Any]] = {}
         """Catalogues by batch, kept once read: they never change, and every claim needs one."""
         self.engine = _sqlite_engine(url) if self.is_sqlite else _postgres_engine(url)
         snapshot = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
         self._reader = self.engine.execution_options(**({} if self.is_sqlite else snapshot))
-        self._writers = {
-            lasting: self.engine.execution_options(imagechord_synchronous="FULL" if lasting else "NORMAL")
-            for lasting in (True, False)
-        }
+        self._writer = _group_writer(self.engine) if self.is_sqlite else None
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -83,8 +81,8 @@ class Ledger:
         On SQLite one that is not ``lasting`` may be undone by a power cut (never by the death of a process), and
         does not wait for the disk: for moves that cost nothing to repeat.
         """
-        if self.is_sqlite:
-            with self._turn, passing_trouble(), self._writers[lasting].begin() as connection:
+        if self._writer is not None:
+            with passing_trouble(), self._writer.transaction(lasting=lasting) as connection:
                 yield connection
         else:
             with passing_trouble(), self.engine.begin() as connection:
@@ -109,8 +107,8 @@ class Ledger:
     def close(self) -> None:
         """Give every connection back."""
         self.engine.dispose()
-        if isinstance(self._turn, WriteTurn):
-            self._turn.close()
+        if self._writer is not None:
+            self._writer.close()
 
 
 def _as_json(value: Any) -> str:
@@ -131,6 +129,11 @@ def _postgres_engine(url: URL) -> Engine:
         connect_args={"connect_timeout": 5},
         json_serializer=_as_json,
     )
+
+
+def _group_writer(engine: Engine) -> GroupWriter:
+    full, normal = (engine.execution_options(imagechord_synchronous=word) for word in ("FULL", "NORMAL"))
+    return GroupWriter(full, normal, WriteTurn(Path(f"{engine.url.database}-turn")))
 
 
 def _sqlite_engine(url: URL) -> Engine:
