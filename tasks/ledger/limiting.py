@@ -11,7 +11,7 @@ from tasks.core.dispatch import Ticket
 from tasks.core.states import State
 from tasks.ledger.engine import Ledger
 from tasks.ledger.schema import attempt, image, limit_override
-from tasks.ledger.upsert import insert_into
+from tasks.ledger.upsert import insert_or_replace
 
 Override = Mapping[str, float | None]
 """What an operator has changed: ``None`` means no limit, an absent name means the catalogue's."""
@@ -30,11 +30,7 @@ def change_override(ledger: Ledger, name: str, changes: Override) -> Override:
         ledger.take_turns(connection, f"limits of {name}")
         before = connection.scalar(select(limit_override.c.limits).where(limit_override.c.name == name))
         values = {"limits": {**(before or {}), **changes}, "changed_at": datetime.now(UTC)}
-        connection.execute(
-            insert_into(connection, limit_override)
-            .values(name=name, **values)
-            .on_conflict_do_update(index_elements=[limit_override.c.name], set_=values)
-        )
+        insert_or_replace(connection, limit_override, [limit_override.c.name], {"name": name, **values})
     return values["limits"]  # type: ignore[return-value]
 
 

@@ -16,7 +16,7 @@ from tasks.ledger.engine import Ledger
 from tasks.ledger.rows import Claim
 from tasks.ledger.schema import attempt, batch, image, picture, thumbnail
 from tasks.ledger.trouble import patiently
-from tasks.ledger.upsert import insert_into
+from tasks.ledger.upsert import insert_or_replace
 
 # Built once: making a statement costs more than running it. An update takes its SET columns from the values given.
 _MOVE = (
@@ -168,11 +168,8 @@ def _record_picture(connection: Connection, claim: Claim, bought: Bought, now: d
         },
     )
     if kept.rowcount == 1:
-        connection.execute(
-            insert_into(connection, thumbnail)
-            .values(fingerprint=claim.fingerprint, jpeg=bought.thumbnail_jpeg)
-            .on_conflict_do_update(index_elements=[thumbnail.c.fingerprint], set_={"jpeg": bought.thumbnail_jpeg})
-        )
+        small = {"fingerprint": claim.fingerprint, "jpeg": bought.thumbnail_jpeg}
+        insert_or_replace(connection, thumbnail, [thumbnail.c.fingerprint], small)
 
 
 def _hold_rest(connection: Connection, claim: Claim, error: StepError, now: datetime) -> None:
