@@ -23,7 +23,15 @@ _SAME_PICTURE_WAIT = timedelta(seconds=5)
 
 # Built once: making a statement costs more than running it. An update takes its SET columns from the values given.
 _LEASED = select(worker.c.id).where(worker.c.id == bindparam("the_worker"), worker.c.stopped_at.is_(None)).exists()
-_LOAD = select(image, _LEASED.label("leased")).where(image.c.id == bindparam("the_image")).with_for_update(of=image)
+_NEEDED = (
+    *("id", "batch_id", "dispatch_no", "fence", "state", "attempts", "unknowns", "model", "fingerprint"),
+    *("key", "prompt", "width", "height", "native_size", "parameters"),
+)
+_LOAD = (
+    select(*(image.c[name] for name in _NEEDED), _LEASED.label("leased"))
+    .where(image.c.id == bindparam("the_image"))
+    .with_for_update(of=image)
+)
 _MOVE = update(image).where(image.c.id == bindparam("the_image"))
 _BEGIN_ATTEMPT = attempt.insert()
 _PRICE = bindparam("price", type_=batch.c.reserved_usd_micros.type)

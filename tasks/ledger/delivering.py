@@ -22,8 +22,13 @@ _BEYOND = {
 }
 
 # Built once: making a statement costs more than running it. An update takes its SET columns from the values given.
+_OF_IMAGE = (
+    *("id", "batch_id", "dispatch_no", "state", "delivery_attempts", "key", "variant", "template", "model"),
+    *("fingerprint", "reused", "public_url"),
+)
+_OF_PICTURE = ("staging_key", "content_type", "extension", "size_bytes", "sha256")
 _LOAD = (
-    select(image, picture, batch.c.key_pattern)
+    select(*(image.c[name] for name in _OF_IMAGE), *(picture.c[name] for name in _OF_PICTURE), batch.c.key_pattern)
     .join(batch, batch.c.id == image.c.batch_id)
     .outerjoin(picture, picture.c.fingerprint == image.c.fingerprint)
     .where(image.c.id == bindparam("the_image"))
