@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, case, or_, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, case, or_, select, update
 
 from tasks.core.dispatch import Ticket
 from tasks.core.errors import LeaseLost, Superseded
@@ -27,7 +27,7 @@ _NEEDED = (
     *("id", "batch_id", "dispatch_no", "fence", "state", "attempts", "unknowns", "model", "fingerprint"),
     *("key", "prompt", "width", "height", "native_size", "parameters"),
 )
-_LOAD = (
+_LOAD: Select[Any] = (
     select(*(image.c[name] for name in _NEEDED), _LEASED.label("leased"))
     .where(image.c.id == bindparam("the_image"))
     .with_for_update(of=image)
