@@ -24,7 +24,7 @@ _BEYOND = {
 # Built once: making a statement costs more than running it. An update takes its SET columns from the values given.
 _OF_IMAGE = (
     *("id", "batch_id", "dispatch_no", "state", "delivery_attempts", "key", "variant", "template", "model"),
-    *("fingerprint", "reused", "public_url"),
+    *("fingerprint", "public_url"),
 )
 _OF_PICTURE = ("staging_key", "content_type", "extension", "size_bytes", "sha256")
 _LOAD = (
@@ -71,7 +71,6 @@ def load(ledger: Ledger, ticket: Ticket, step: StepName) -> Delivery | None:
         extension=row.extension,
         size_bytes=row.size_bytes,
         sha256=row.sha256,
-        reused=row.reused,
         public_url=row.public_url,
     )
 

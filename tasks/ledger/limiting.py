@@ -9,6 +9,7 @@ from sqlalchemy import delete, func, select, update
 
 from tasks.core.dispatch import Ticket
 from tasks.core.states import State
+from tasks.ledger.dispatching import give_back
 from tasks.ledger.engine import Ledger
 from tasks.ledger.schema import attempt, image, limit_override
 from tasks.ledger.upsert import insert_or_replace
@@ -76,9 +77,15 @@ def postpone(ledger: Ledger, ticket: Ticket, not_before: datetime) -> None:
 
     One that was to be bought is ``planned`` again; one that was to be delivered stays, and is sent again by the sweep.
     """
-    mine = (image.c.id == ticket.image_id, image.c.dispatch_no == ticket.dispatch_no)
-    waits = {"not_before": not_before, "moved_at": datetime.now(UTC)}
+    if give_back(ledger, ticket, not_before):
+        return
     with ledger.write(lasting=False) as connection:
-        bought = update(image).where(*mine, image.c.state == State.QUEUED).values(state=State.PLANNED, **waits)
-        if connection.execute(bought).rowcount == 0:
-            connection.execute(update(image).where(*mine, image.c.state == State.UPLOADED).values(**waits))
+        connection.execute(
+            update(image)
+            .where(
+                image.c.id == ticket.image_id,
+                image.c.dispatch_no == ticket.dispatch_no,
+                image.c.state == State.UPLOADED,
+            )
+            .values(not_before=not_before, moved_at=datetime.now(UTC))
+        )

@@ -52,5 +52,4 @@ class Delivery:
     extension: str
     size_bytes: int
     sha256: str
-    reused: bool
     public_url: str | None

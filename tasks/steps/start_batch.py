@@ -11,7 +11,7 @@ from tasks.core.errors import LedgerUnavailable
 from tasks.core.retry import backoff_seconds
 from tasks.delivery.slack_messages import refused, started
 from tasks.intake import PASSING, plan_stored, take_in_order
-from tasks.ledger.reading import batch_models, phase_of
+from tasks.ledger.reading import phase_of
 from tasks.ledger.summing import claim_message, summarise
 from tasks.services import Services, current_services
 from tasks.steps.base import RetryLater
@@ -26,7 +26,7 @@ def start(services: Services, batch_id: str) -> None:
     # Claimed before anything is released: the summary of a quick batch waits for it.
     said = claim_message(services.ledger, batch_id, "start", services.worker_id)
     try:
-        for model in batch_models(services.ledger, batch_id):
+        for model in summary.models:
             graph.release(services, model)
     finally:
         if said is not None:
