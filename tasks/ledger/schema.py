@@ -13,6 +13,9 @@ What each table is for:
 * ``worker``   one row per worker process: the lease of everything it has claimed.
 * ``summary``  one row per batch and round: claimed, sent, marked.
 * ``limit_override`` a limit that an operator changed while the cluster ran.
+* ``hold``     what of a batch may not be bought (or moved at all) for now, and why.
+* ``model_day`` the money of a model that has a budget for each day.
+* ``revision`` what an image was before a retry: its end, and what it was made by.
 """
 
 from __future__ import annotations
@@ -39,6 +42,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
     literal_column,
 )
 
@@ -115,6 +119,7 @@ batch = Table(
     Column("budget_usd_micros", BigInteger),
     Column("reserved_usd_micros", BigInteger, nullable=False),
     Column("spent_usd_micros", BigInteger, nullable=False),
+    Column("hold_publish", Boolean, nullable=False, server_default=false()),  # a person looks before the CMS is written
     Column("created_at", UtcDateTime, nullable=False),
     _time("started_at"),
 )
@@ -143,6 +148,7 @@ image = Table(
     Column("attempts", Integer, nullable=False),  # paid calls, in total
     Column("unknowns", Integer, nullable=False),  # of these, calls whose outcome is not known
     Column("delivery_attempts", Integer, nullable=False),  # of the step it is in
+    Column("delivery_starts", Integer),  # begun and not ended, counted once its message was lost; null: not counted
     Column("reserved_usd_micros", BigInteger, nullable=False),
     Column("cost_usd_micros", BigInteger, nullable=False),
     Column("reused", Boolean, nullable=False),
@@ -203,6 +209,9 @@ attempt = Table(
     Column("message", Text),
     Column("trace_id", Text),
     Column("cost_usd_micros", BigInteger),
+    Column(
+        "budget_day", String(10)
+    ),  # the model-day that its price was reserved in; null where there is no such budget
     UniqueConstraint("image_id", "fence"),
 )
 
@@ -252,6 +261,45 @@ limit_override = Table(
     Column("name", String(100), primary_key=True),  # a model's alias, or "cms"
     Column("limits", JSON, nullable=False),  # {"per_minute": 30}; null means no limit, absent the catalogue's
     Column("changed_at", UtcDateTime, nullable=False),
+)
+
+hold = Table(
+    "imagechord_hold",
+    metadata,
+    Column("batch_id", String(32), ForeignKey(batch.c.id), primary_key=True),
+    Column("model", String(100), primary_key=True),  # empty: the whole batch
+    Column("reason", String(20), nullable=False),  # tasks.core.holds.Reason
+    Column("message", Text, nullable=False),
+    Column("since", UtcDateTime, nullable=False),
+    _time("until"),  # then the sweep lifts it; null: a person does
+)
+
+model_day = Table(
+    "imagechord_model_day",
+    metadata,
+    Column("model", String(100), primary_key=True),
+    Column("day", String(10), primary_key=True),  # 2026-11-22, in the model's own time zone
+    Column("reserved_usd_micros", BigInteger, nullable=False),
+    Column("spent_usd_micros", BigInteger, nullable=False),
+)
+
+revision = Table(
+    "imagechord_revision",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=True),
+    Column("image_id", _Id, ForeignKey(image.c.id), nullable=False, index=True),
+    Column("round", Integer, nullable=False),  # the round that ended so
+    Column("template", String(100), nullable=False),
+    Column("model", String(100), nullable=False),
+    Column("prompt", Text, nullable=False),
+    Column("fingerprint", String(64), nullable=False),
+    Column("state", String(12), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("unknowns", Integer, nullable=False),
+    Column("error_class", String(20)),
+    Column("error_step", String(20)),
+    Column("error_message", Text),
+    Column("retried_at", UtcDateTime, nullable=False),
 )
 
 worker = Table(

@@ -1,0 +1,20 @@
+"""Why pictures wait for somebody, in words that the ledger keeps."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why images are ``held``; it stands in their ``error_class``, where an error of a call would. Values are stable.
+
+    An image that waits because of its own error (a full disk, a provider that cannot be reached) has that error's
+    class instead.
+    """
+
+    PAUSED = "paused"  # a person said stop: nothing is bought, uploaded or published
+    BUDGET = "budget"  # the batch's money is spent: nothing more is bought
+    DAY_BUDGET = "day_budget"  # the model's money for today is spent: it goes on at its midnight
+    ACCOUNT = "account"  # key, credit or quota: every call would fail
+    FAILURES = "failures"  # many calls in a row failed equally
+    PUBLISH = "publish"  # uploaded, and a person looks before the CMS is written
