@@ -9,21 +9,25 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from kombu.exceptions import OperationalError
 
-from tasks import intake, progress, submission
+from tasks import intake, progress, retrying, submission
 from tasks.celery import app
 from tasks.core import routing
+from tasks.core.errors import InputError
+from tasks.core.money import usd_micros
 from tasks.core.plan import RowProblem
 from tasks.core.plan_summary import PlanSummary
 from tasks.core.request import Request, Source
+from tasks.core.selection import Edit, Selection
 from tasks.core.states import ACTIVE
 from tasks.core.summary import BatchSummary
 from tasks.core.views import ImageView
-from tasks.ledger import reading, summing
+from tasks.ledger import holding, reading, summing
+from tasks.ledger.engine import Ledger
 from tasks.services import current_services
 
 logger = logging.getLogger(__name__)
@@ -54,7 +58,7 @@ def submit(source: Source, *, template: str, **options: Any) -> str:
 
 
 def start(batch_id: str) -> None:
-    """Ask a worker to plan the batch, if it is not, and to release its first waves; harmless when that is done.
+    """Ask a worker to see to the batch: plan it, release its waves, say that it rests; harmless when that is done.
 
     A broker that is away is no error: the batch is in the ledger, and the workers' sweep finds it there.
     """
@@ -64,7 +68,7 @@ def start(batch_id: str) -> None:
             # Without a result: nobody reads it, and Celery would subscribe to it.
             message.apply_async(connection=connection, retry=False, ignore_result=True)
     except (OperationalError, OSError) as error:
-        logger.warning("batch %s begins when the broker is back: %s", batch_id, error)
+        logger.warning("batch %s goes on when the broker is back: %s", batch_id, error)
 
 
 def status(batch_id: str | None = None) -> BatchSummary:
@@ -88,6 +92,66 @@ def wait(batch_id: str, timeout_seconds: float | None = None) -> BatchSummary:
             active = sum(count for state, count in reading.state_counts(ledger, batch_id).items() if state in ACTIVE)
             raise TimeoutError(f"batch {batch_id}: {active} images are still under way")
         time.sleep(_POLL_SECONDS)
+
+
+def pause(batch_id: str) -> None:
+    """Stop buying and delivering from this moment; calls in flight are settled, and their pictures wait."""
+    ledger = _ledger_with(batch_id)
+    holding.pause(ledger, batch_id)
+    start(batch_id)
+
+
+def resume(batch_id: str, *, budget_usd: str | float | None = None) -> int:
+    """Go on with what is paused or held, in the batch's next round; returns how many pictures waited.
+
+    ``budget_usd`` is the batch's new budget. Pictures that wait to be looked at go on with :func:`publish`.
+    """
+    budget = None if budget_usd is None else usd_micros(budget_usd)
+    images = holding.resume(_ledger_with(batch_id), batch_id, budget)
+    start(batch_id)
+    return images
+
+
+def cancel(batch_id: str) -> None:
+    """End the batch: nothing more is bought or delivered; calls in flight are settled, and their pictures are kept."""
+    holding.cancel(_ledger_with(batch_id), batch_id)
+    start(batch_id)
+
+
+def retry(
+    batch_id: str,
+    *,
+    only: str | None = None,
+    keys: Iterable[str] | None = None,
+    edit: Mapping[str, str] | None = None,
+    rehearse_delivery: bool = False,
+) -> int:
+    """Do failed, refused and unknown pictures again, in the batch's next round; returns how many.
+
+    ``only`` is a state or an error class (``"cancelled"`` takes a cancellation back), ``keys`` are those of rows, and
+    ``edit`` is ``{"template": name}`` or ``{"model": alias}``, or both. Pictures that are bought are not bought again;
+    those whose outcome is unknown may be. Raises InputError as :func:`tasks.retrying.retry` does.
+    """
+    _ledger_with(batch_id)
+    chosen, changes = Selection.of(only, keys), Edit.of((edit or {}).items())
+    done = retrying.retry(current_services(), batch_id, chosen, changes, rehearse_delivery=rehearse_delivery)
+    start(batch_id)
+    return done.images
+
+
+def publish(batch_id: str, *, keys: Iterable[str] | None = None) -> int:
+    """Let pictures go into the CMS that ``hold_publish`` has kept back, all or those of these keys; how many."""
+    images = holding.publish_held(_ledger_with(batch_id), batch_id, keys)
+    start(batch_id)
+    return images
+
+
+def _ledger_with(batch_id: str) -> Ledger:
+    """The ledger. Raises InputError when the batch is not in it."""
+    ledger = current_services().ledger
+    if reading.find_batch(ledger, batch_id).id != batch_id:
+        raise InputError(f"{batch_id!r} is not the whole id of a batch")
+    return ledger
 
 
 def results(batch_id: str) -> Iterator[ImageView]:

@@ -13,6 +13,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
+from tasks.core.catalogue import Catalogue, ModelSpec, TemplateSpec
 from tasks.core.errors import InputError
 from tasks.core.plan import PlannedImage, PlanOptions, RowProblem
 from tasks.core.plan_summary import PlanSummary
@@ -154,7 +155,11 @@ def _submit(
         submitting.discard(services.ledger, new.id)
         raise
     summary = stream.summary
-    submitting.start(services.ledger, new.id, total=summary.images, skipped=summary.bad_rows, notes=stream.notes)
+    # A retry with another template reads the rows as they were read now.
+    kept = {"request": {"options": request.options}}
+    submitting.start(
+        services.ledger, new.id, total=summary.images, skipped=summary.bad_rows, notes=stream.notes, frozen=kept
+    )
     return Submitted(new.id, summary.images, summary.bad_rows, stream.notes, summary)
 
 
@@ -180,7 +185,7 @@ def write(  # noqa: PLR0913, PLR0917 - the whole plan comes together here
         problems = [problem for row in chunk for problem in row.problems]
         submitting.add_skipped(services.ledger, batch_id, problems, planner_no)
     _refuse_bad_rows(stream, skip=request.skip_bad_rows)
-    _refuse_preview_delivery(services, request, stream.summary)
+    refuse_rehearsal(services, services.settings.catalogue, stream.summary.by_model, allowed=request.rehearse_delivery)
 
 
 def _refuse_bad_rows(stream: Stream, *, skip: bool) -> None:
@@ -197,12 +202,11 @@ def _refuse_bad_rows(stream: Stream, *, skip: bool) -> None:
         )
 
 
-def _refuse_preview_delivery(services: Services, request: Request, summary: PlanSummary) -> None:
-    """Rehearsal pictures must not reach a shop by accident. Raises InputError."""
-    models = services.settings.catalogue.models
-    rehearsed = any(models[alias].provider == "preview" for alias in summary.by_model)
+def refuse_rehearsal(services: Services, catalogue: Catalogue, aliases: Iterable[str], *, allowed: bool) -> None:
+    """Rehearsal pictures must not reach a shop by accident. ``aliases`` are the models used. Raises InputError."""
+    rehearsed = any(catalogue.models[alias].provider == "preview" for alias in aliases)
     configured = [name for name in ("S3_BUCKET", "CMS_URL") if services.settings.get(name)]
-    if rehearsed and configured and not request.rehearse_delivery:
+    if rehearsed and configured and not allowed:
         raise InputError(
             f"the model 'preview' draws rehearsal cards, and {' and '.join(configured)} would receive them; "
             f"unset it, choose another --model, or add --rehearse-delivery if that is what you want"
@@ -255,16 +259,21 @@ def new_batch(
         idempotency_key=request.idempotency_key,
         budget_usd_micros=request.budget_usd_micros,
         priority=request.priority,
+        hold_publish=request.hold_publish,
     )
 
 
 def frozen_catalogue(services: Services) -> dict[str, Any]:
     """Models, prices and templates as they are now: what a batch goes by until its end."""
-    catalogue = services.settings.catalogue
+    return frozen(services.settings.catalogue.models, services.settings.catalogue.templates)
+
+
+def frozen(models: Mapping[str, ModelSpec], templates: Mapping[str, TemplateSpec]) -> dict[str, Any]:
+    """Models and templates as a batch keeps them."""
     return {
-        "models": {alias: spec.model_dump(mode="json") for alias, spec in catalogue.models.items()},
-        "prices_usd_micros": {alias: spec.price_usd_micros or 0 for alias, spec in catalogue.models.items()},
-        "templates": {name: spec.model_dump(mode="json") for name, spec in catalogue.templates.items()},
+        "models": {alias: spec.model_dump(mode="json") for alias, spec in models.items()},
+        "prices_usd_micros": {alias: spec.price_usd_micros or 0 for alias, spec in models.items()},
+        "templates": {name: spec.model_dump(mode="json") for name, spec in templates.items()},
     }
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from tasks.core.catalogue import ModelSpec
 from tasks.core.cost import CostEstimate, ManualCost
 from tasks.core.eta import BatchProgress
+from tasks.core.going_on import command
 from tasks.core.limits import LimitState
 from tasks.core.plan import PlannedImage, RowProblem
 from tasks.core.summary import BatchSummary
@@ -69,7 +70,10 @@ def of_problem(problem: RowProblem) -> Data:
 
 
 def of_summary(summary: BatchSummary) -> Data:
-    """A batch as it stands. ``counts`` has the states that images are in, and adds up to ``total``."""
+    """A batch as it stands. ``counts`` has the states that images are in, and adds up to ``total``.
+
+    A reason's ``command`` makes its pictures go on; null for those that do by themselves.
+    """
     return {
         "batch": summary.batch_id,
         "name": summary.name,
@@ -97,6 +101,7 @@ def of_summary(summary: BatchSummary) -> Data:
                 "message": group.message,
                 "count": group.count,
                 "examples": list(group.example_keys),
+                "command": command(group, summary.batch_id),
             }
             for group in summary.failures
         ],

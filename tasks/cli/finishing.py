@@ -7,7 +7,9 @@ from rich.markup import escape
 from tasks import progress
 from tasks.cli import data
 from tasks.cli.console import errors, note, output, print_json, print_next
-from tasks.core.errors import InputError
+from tasks.core.errors import ErrorClass, InputError
+from tasks.core.going_on import command, first_to_tell, worth_retrying
+from tasks.core.holds import Reason
 from tasks.core.summary import BatchSummary
 from tasks.delivery.slack_messages import finished
 from tasks.delivery.slack_text import as_text
@@ -19,6 +21,15 @@ from tasks.services import Services
 PUBLISHED, WITH_FAILURES, REFUSED, WAITING = 0, 1, 2, 3
 
 _SHOWN_PROBLEMS = 50
+
+_MENDED = "when what the reason names is mended; nothing is bought twice"
+_LATER = "it goes on by itself in time"
+_WHY = {
+    Reason.PAUSED: "goes on where it was paused",
+    Reason.BUDGET: "goes on with more money",
+    Reason.PUBLISH: "when you have looked at the report",
+    ErrorClass.AMBIGUOUS: "buys again what may have been paid; look at the provider's records first",
+}
 
 
 def open_ledger(services: Services) -> Ledger:
@@ -81,12 +92,16 @@ def print_refusal(summary: BatchSummary) -> None:
 def next_command(summary: BatchSummary) -> tuple[str, str]:
     """What a person would do next about a batch, and why."""
     batch_id = summary.batch_id
-    if summary.phase == "planning":
-        return f"imagechord watch {batch_id}", "a worker is to read its rows"
-    if summary.active:
-        return f"imagechord watch {batch_id}", "it is under way"
-    if summary.waiting:
-        return f"imagechord status {batch_id}", "says what waits, and for whom"
+    if summary.phase == "planning" or summary.active:
+        why = "a worker is to read its rows" if summary.phase == "planning" else "it is under way"
+        return f"imagechord watch {batch_id}", why
+    if (waits := first_to_tell(summary)) is not None:
+        wanted = command(waits, batch_id)
+        return (wanted, _WHY.get(waits.error_class, _MENDED)) if wanted else (f"imagechord status {batch_id}", _LATER)
+    if summary.phase == "cancelled":
+        return f"imagechord retry {batch_id} --only cancelled", "takes it back; what was bought is not bought again"
+    if worth_retrying(summary):
+        return f"imagechord retry {batch_id}", "tries again what failed; what was bought is not bought again"
     if summary.failed or summary.skipped_rows:
         return f"imagechord export {batch_id} --failed --output failed.csv", "mend it, run it again"
     return f"imagechord export {batch_id} --output manifest.csv", "every picture with its URL"

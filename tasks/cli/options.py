@@ -83,6 +83,14 @@ Priority = Annotated[
         rich_help_panel=_BATCH,
     ),
 ]
+HoldPublish = Annotated[
+    bool,
+    typer.Option(
+        "--hold-publish",
+        help="Stop before the CMS: a person looks, then imagechord publish.",
+        rich_help_panel=_BATCH,
+    ),
+]
 RehearseDelivery = Annotated[
     bool,
     typer.Option(
@@ -90,6 +98,9 @@ RehearseDelivery = Annotated[
         help="Let 'preview' pictures go to the configured bucket and CMS.",
         rich_help_panel=_BATCH,
     ),
+]
+Skus = Annotated[
+    list[str] | None, typer.Option("--sku", metavar="SKU", help="Only the pictures of this key; may be repeated.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print data as JSON; money is in micro-dollars.")]
 Batch = Annotated[

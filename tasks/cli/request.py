@@ -29,6 +29,7 @@ def make_request(  # noqa: PLR0913, PLR0917 – one parameter per option
     name: options.Name = None,
     budget: options.Budget = None,
     priority: options.Priority = "normal",
+    hold_publish: options.HoldPublish = False,
     rehearse_delivery: options.RehearseDelivery = False,
 ) -> Request:
     """The request of a command line; without CSV, the sample catalogue with the offline model.
@@ -50,6 +51,7 @@ def make_request(  # noqa: PLR0913, PLR0917 – one parameter per option
         budget_usd=budget,
         skip_bad_rows=skip_bad_rows,
         priority=priority,
+        hold_publish=hold_publish,
         rehearse_delivery=rehearse_delivery,
         fresh=fresh,
     )

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import partial
 
 import typer
 
 from tasks import health, submission
 from tasks.cli import options
-from tasks.cli.console import errors, note, print_next
+from tasks.cli.console import errors, note
+from tasks.cli.finishing import say_goodbye
 from tasks.cli.request import takes_request
 from tasks.cli.wording import counted
+from tasks.cli.working import see_through
 from tasks.core.errors import ConfigurationError
+from tasks.core.going_on import Rerun, rerun
 from tasks.core.health import Health
 from tasks.core.money import format_usd
 from tasks.core.plan_summary import PlanSummary
 from tasks.core.request import Request
 from tasks.core.states import ACTIVE
-from tasks.devstack.stack import EmbeddedStack
-from tasks.ledger import reading, submitting
+from tasks.ledger import holding, reading, submitting, summing
 from tasks.services import Services, current_services
 from tasks.submission import Submitted
-
-_INTERRUPTED = 130
 
 
 @takes_request
@@ -41,39 +39,18 @@ def run(request: Request, json: options.Json = False) -> None:
 
     Ctrl-C stops in order: what is being bought is finished, and the same command goes on where it stopped. The same
     rows with the same options are one batch until it is finished, and what was bought once is never bought again
-    (--fresh does).
+    (--fresh does). A batch that waits for a provider is tried again, one that waits for money when --budget is raised;
+    what a person has paused or kept back stays so, and the command that goes on is said.
     """
     services = current_services()
-    batch_id = _resume_or_submit(services, request)
-    raise typer.Exit(_run(services, batch_id, json=json))
-
-
-def _run(services: Services, batch_id: str, *, json: bool) -> int:
-    """Start the batch, watch it, say goodbye; returns the exit code."""
-    embedded = services.settings.redis_url is None
-    try:
-        with _stack(services) as stack:
-            # While the worker boots: Celery is half of what there is to import.
-            from tasks.batches import start
-            from tasks.cli.finishing import say_goodbye
-            from tasks.cli.watch import follow
-
-            start(batch_id)
-            follow(services, batch_id, stack)
-            if stack is not None:
-                stack.ask_to_stop()
-            return say_goodbye(services, batch_id, json=json)
-    except KeyboardInterrupt:
-        _say_interrupted(batch_id, embedded=embedded)
-        return _INTERRUPTED
-
-
-def _resume_or_submit(services: Services, request: Request) -> str:
-    """The unfinished batch of the very same rows and options, or a new one."""
     unfinished = _unfinished(services, request)
-    if unfinished is not None:
-        note(f"going on with {unfinished}: the same rows and options, not finished yet")
-        return unfinished
+    if unfinished is not None and not _goes_on(services, request, unfinished):
+        raise typer.Exit(say_goodbye(services, unfinished, json=json))
+    raise typer.Exit(see_through(services, unfinished or _submit(services, request), json=json))
+
+
+def _submit(services: Services, request: Request) -> str:
+    """A new batch, if all that it needs is there. Raises InputError and ConfigurationError."""
     check = _check_own_stack if services.settings.redis_url is None else _check_workers
     submitted = submission.submit(services, request, approve=partial(check, services))
     announce(submitted)
@@ -81,6 +58,26 @@ def _resume_or_submit(services: Services, request: Request) -> str:
         if row.id != submitted.batch_id and (left := _active(services, row.id)):
             note(f"{row.id} ({row.name}) is unfinished and goes on too: {counted(left, 'picture')} left")
     return submitted.batch_id
+
+
+def _goes_on(services: Services, request: Request, batch_id: str) -> bool:
+    """Go on with an unfinished batch as far as nobody has to decide something first; whether it does."""
+    found, ledger = reading.find_batch(services.ledger, batch_id), services.ledger
+    asked, budget = request.budget_usd_micros, found.budget_usd_micros
+    grows = asked is not None and budget is not None and asked > budget
+    held_by = {hold.reason for hold in holding.holds(ledger, batch_id)}
+    match rerun(summing.summarise(ledger, batch_id), held_by, budget_grows=grows):
+        case Rerun.WAIT:
+            note(f"{batch_id} is of the same rows and options, and waits for you: nothing was started")
+            return False
+        case Rerun.RESUME:
+            holding.resume(ledger, batch_id, asked)
+        case Rerun.GO_ON if asked is not None and asked != budget:
+            holding.resume(ledger, batch_id, asked)
+        case _:
+            pass
+    note(f"going on with {batch_id}: the same rows and options, not finished yet")
+    return True
 
 
 def _unfinished(services: Services, request: Request) -> str | None:
@@ -133,28 +130,3 @@ def _check_workers(services: Services, summary: PlanSummary) -> None:
 def _require(one: Health) -> None:
     if one.status == "bad":
         raise ConfigurationError(f"{one.component}: {one.detail}" + (f". {one.mend}" if one.mend else ""))
-
-
-def _say_interrupted(batch_id: str, *, embedded: bool) -> None:
-    if embedded:
-        errors.print(f"Interrupted; {batch_id} is kept, and what was bought is not bought again.", markup=False)
-        print_next("the same command", "goes on where it stopped")
-    else:
-        errors.print(f"No longer watching; {batch_id} goes on.", markup=False)
-        print_next(f"imagechord watch {batch_id}")
-
-
-@contextmanager
-def _stack(services: Services) -> Iterator[EmbeddedStack | None]:
-    """The user's broker and workers where REDIS_URL is set, else a Valkey and a worker for the time of the run."""
-    settings = services.settings
-    if settings.redis_url is not None:
-        yield None
-        return
-    with EmbeddedStack(settings.home / "worker.log") as stack:
-        os.environ["IMAGECHORD_REDIS_URL"] = stack.url
-        try:
-            yield stack
-        except KeyboardInterrupt:
-            errors.print("\nStopping when the calls in flight have ended; Ctrl-C again stops at once.")
-            raise

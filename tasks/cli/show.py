@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -16,7 +17,7 @@ from tasks.core.errors import InputError
 from tasks.core.money import format_usd
 from tasks.core.views import ImageView
 from tasks.ledger import reading
-from tasks.ledger.reading import AttemptRow
+from tasks.ledger.reading import AttemptRow, RevisionRow
 from tasks.services import current_services
 
 
@@ -29,7 +30,8 @@ def show(
 ) -> None:
     """Tell one picture's history: calls, cost, prompt, URL.
 
-    Its state, every paid call with its outcome and cost, the prompt, the public URL and the CMS's receipt.
+    Its state, every paid call with its outcome and cost, the prompt, the public URL, the CMS's receipt, and what it was
+    before each retry.
 
     A row with variants has several pictures; all are shown. Looks in the latest batch unless --batch names another.
     """
@@ -40,13 +42,14 @@ def show(
     if not images:
         skipped = f"; {found.skipped:,} of its rows were skipped" if found.skipped else ""
         raise InputError(f"no picture {sku!r} in {found.id} ({found.name}){skipped}. imagechord export lists them all")
-    calls = reading.attempts(ledger, found.id, sku)
+    calls, before = reading.attempts(ledger, found.id, sku), reading.revisions(ledger, found.id, sku)
     if json:
         print_json(
             {
                 "batch": found.id,
                 "pictures": [data.of_image(image) for image in images],
                 "calls": [_call_as_json(call) for call in calls],
+                "retried": [_revision_as_json(revision) for revision in before],
             }
         )
         return
@@ -58,6 +61,8 @@ def show(
             ("Call", "Model", "Started", "Outcome", "Cost"), [_call(call, zone) for call in calls], right=(0, 4)
         )
     _print_messages(calls)
+    for revision in before:
+        output.print(_revision(revision, zone), markup=False)
     print_next(f"imagechord report {found.id}", "the whole batch as a contact sheet")
 
 
@@ -97,6 +102,18 @@ def _print_messages(calls: list[AttemptRow]) -> None:
         if call.message:
             trace = f" [{call.trace_id}]" if call.trace_id else ""
             output.print(f"  call {call.number}: {call.message}{trace}", markup=False)
+
+
+def _revision(was: RevisionRow, zone: str) -> str:
+    """What a picture was before a retry, in one line."""
+    variant = f", variant {was.variant}" if was.variant > 1 else ""
+    why = ": ".join(text for text in (was.error_class, was.error_message) if text)
+    made = f"{was.model}, template {was.template}"
+    return f"  round {was.round}{variant}: {was.state} with {made} ({why}); tried again {clock(was.retried_at, zone)}"
+
+
+def _revision_as_json(was: RevisionRow) -> data.Data:
+    return asdict(was) | {"retried_at": data.moment(was.retried_at)}
 
 
 def _call_as_json(call: AttemptRow) -> data.Data:

@@ -14,6 +14,7 @@ from tasks.cli.console import output, print_facts, print_json, print_next, print
 from tasks.cli.finishing import next_command, open_ledger, print_refusal
 from tasks.cli.wording import clock, counted, limit_notes, limits, money, time_left
 from tasks.core.eta import BatchProgress
+from tasks.core.going_on import command
 from tasks.core.limits import format_rate
 from tasks.core.states import State
 from tasks.core.summary import BatchSummary, FailureGroup
@@ -58,11 +59,8 @@ def status(
         for text in limit_notes(limit):
             output.print(f"  [yellow]{escape(limit.name)}[/yellow]: {escape(text)}")
     for group in summary.failures:
-        _print_reason(group)
-    if summary.waiting and not summary.active:
-        print_next("mend what the reasons name, then run the same rows again", "nothing is bought twice")
-    else:
-        print_next(*next_command(summary))
+        _print_reason(group, summary.batch_id)
+    print_next(*next_command(summary))
 
 
 def _facts(services: Services, summary: BatchSummary, going: BatchProgress) -> Iterator[tuple[str, str]]:
@@ -112,12 +110,13 @@ def _print_models(going: BatchProgress) -> None:
     )
 
 
-def _print_reason(group: FailureGroup) -> None:
+def _print_reason(group: FailureGroup, batch_id: str) -> None:
     step = f" in {group.step}" if group.step else ""
     output.print(
         f"  [red]{group.count:,} {group.state}[/red] ({escape(group.error_class)}{step}): {escape(group.message)}"
     )
     output.print(f"      {escape(', '.join(group.example_keys))}")
+    output.print(f"      {escape(command(group, batch_id) or 'goes on by itself in time')}")
 
 
 def _list(services: Services, ledger: Ledger, *, json: bool) -> None:

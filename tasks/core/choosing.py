@@ -41,6 +41,7 @@ class ModelChoice:
 
     def __init__(self, catalogue: Catalogue, options: PlanOptions) -> None:
         self._models = catalogue.models
+        self._decided = options.decided
         self._uses: dict[str, ModelSpec] = {}
         for spec in catalogue.models.values():
             for use in spec.uses:
@@ -54,6 +55,8 @@ class ModelChoice:
 
     def for_row(self, reading: Reading, bound: BoundTemplate) -> ModelSpec:
         """Column ``model``, else column ``use``, else the batch's; an unknown name is reported."""
+        if self._decided:
+            return self.batch_model
         tables: tuple[tuple[str, Mapping[str, ModelSpec]], ...] = (("model", self._models), ("use", self._uses))
         for override, specs in tables:
             column = bound.overrides.get(override)

@@ -72,3 +72,5 @@ class PlanOptions:
     key_column: str | None = None
     fresh: str = ""
     """A nonce that makes every fingerprint new (``--fresh``); empty to reuse what was bought before."""
+    decided: bool = False
+    """``template`` and ``model`` hold for every row, whatever its columns say; so it is when rows are planned again."""

@@ -67,7 +67,8 @@ class Planner:
         self._models = ModelChoice(catalogue, options)
         self._bound: dict[str, BoundTemplate] = {}
         self._main = self._bind(options.template)
-        self._check_map()
+        if not options.decided:
+            self._check_map()
         self._native_sizes: dict[tuple[str, Size], NativeSize] = {}
 
     @property
@@ -127,7 +128,7 @@ class Planner:
         """The row's template; ``None``, and reported, when it cannot be used."""
         column = self._main.overrides.get("template")
         name = reading.value(column)
-        if not name:
+        if not name or self._options.decided:
             return self._main
         try:
             return self._bind(name)

@@ -32,6 +32,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "fresh": (bool,),
     "idempotency_key": (str,),
     "priority": (str,),
+    "hold_publish": (bool,),
 }
 
 
@@ -46,7 +47,8 @@ class Request:
 
     ``use`` is hero, bulk, edit or prototype; ``column_map`` is field → column; ``limit`` takes the first rows.
     ``idempotency_key``: a second submission under the same key returns the first one's batch.
-    ``priority`` is low, normal or high. Raises InputError for an option that cannot be meant.
+    ``priority`` is low, normal or high. With ``hold_publish`` pictures wait before the CMS is written, for somebody
+    to look at them. Raises InputError for an option that cannot be meant.
     """
 
     source: Source
@@ -64,6 +66,7 @@ class Request:
     fresh: bool = False
     idempotency_key: str | None = None
     priority: str = "normal"
+    hold_publish: bool = False
 
     def __post_init__(self) -> None:
         for name, kinds in _KINDS.items():

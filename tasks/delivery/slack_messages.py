@@ -12,6 +12,7 @@ from datetime import UTC, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from tasks.core.going_on import command
 from tasks.core.limits import LimitState, format_rate
 from tasks.core.money import format_usd
 from tasks.core.states import WAITING
@@ -44,6 +45,15 @@ def started(
     return _message(line, [_section(line), _context(facts)])
 
 
+def going_on(summary: BatchSummary, *, language: Language = "ko") -> dict[str, Any]:
+    """The message at the start of a later round: 🚀, how many images go on, and the models."""
+    say = words(language)
+    line = "🚀 " + say.next_round.format(
+        name=code(summary.name), images=f"{summary.active:,}", round=_round(summary, say)
+    )
+    return _message(line, [_section(line), _context([f"{say.model}: {_models(summary.models)}"])])
+
+
 def refused(summary: BatchSummary, *, language: Language = "ko") -> dict[str, Any]:
     """The message of a batch that was refused: ⛔, why, the first problems, and where to see them all."""
     say = words(language)
@@ -67,7 +77,7 @@ def finished(summary: BatchSummary, *, language: Language = "ko", timezone: str 
         _fields(_facts(summary, say)),
         *_found_limits(summary.limits, say),
         *_reasons(say.failures, failed, say),
-        *_reasons(say.waits, waits, say),
+        *_reasons(say.waits, waits, say, summary.batch_id),
         *_report(summary.report_url, say),
         _context([_when(summary, timezone), f"{say.batch} {code(summary.batch_id)}", _round(summary, say)]),
     ]
@@ -116,11 +126,14 @@ def _found_limits(limits: Sequence[LimitState], say: Words) -> list[Block]:
     return [_section("\n".join(f"🐢 {line}" for line in lines[:_MAX_LIMITS]))] if lines else []
 
 
-def _reasons(title: str, groups: Sequence[FailureGroup], say: Words) -> list[Block]:
-    """One section for each reason, the most frequent first, and a line for those that do not fit."""
+def _reasons(title: str, groups: Sequence[FailureGroup], say: Words, batch_id: str | None = None) -> list[Block]:
+    """One section for each reason, the most frequent first, and a line for those that do not fit.
+
+    With ``batch_id`` each says what makes its images go on.
+    """
     ordered = sorted(groups, key=lambda group: -group.count)
     shown, rest = ordered[:_MAX_REASONS], ordered[_MAX_REASONS:]
-    blocks = [_section(_reason(group, say)) for group in shown]
+    blocks = [_section(_reason(group, say) + (_way_on(group, batch_id, say) if batch_id else "")) for group in shown]
     if blocks:
         blocks = [{"type": "divider"}, _section(f"*{title}*"), *blocks]
     if rest:
@@ -140,6 +153,11 @@ def _reason(group: FailureGroup, say: Words) -> str:
         examples + more,
     ]
     return "\n".join(line for line in lines if line)
+
+
+def _way_on(group: FailureGroup, batch_id: str, say: Words) -> str:
+    wanted = command(group, batch_id)
+    return f"\n{say.by_itself}" if wanted is None else f"\n{say.way_on} {code(wanted)}"
 
 
 def _report(url: str | None, say: Words) -> list[Block]:

@@ -17,6 +17,7 @@ class Words:
 
     started: str
     started_one: str
+    next_round: str
     refused: str
     mend: str
     finished: str
@@ -34,6 +35,8 @@ class Words:
     model: str
     failures: str
     waits: str
+    way_on: str
+    by_itself: str
     more_reasons: str
     report: str
     batch: str
@@ -49,6 +52,7 @@ class Words:
 KOREAN = Words(
     started="{name}: 이미지 {total}장 생성을 시작합니다",
     started_one="{name}: 이미지 1장 생성을 시작합니다",
+    next_round="{name}: {round} 진행을 시작합니다 (이미지 {images}장)",
     refused="{name}: 시작하지 않았습니다 (생성·결제된 이미지 없음)",
     mend="고친 뒤 다시 제출해 주세요. 모든 문제 보기:",
     finished="{published}/{total} 성공 · 실패 {failed}",
@@ -66,6 +70,8 @@ KOREAN = Words(
     model="모델",
     failures="실패 사유",
     waits="확인이 필요한 이미지",
+    way_on="이어서 진행하기:",
+    by_itself="때가 되면 자동으로 이어집니다",
     more_reasons="그 밖의 사유 {reasons}건 ({images}장)은 보고서에 있습니다",
     report="보고서 열기",
     batch="배치",
@@ -94,6 +100,7 @@ KOREAN = Words(
 ENGLISH = Words(
     started="{name}: generating {total} images",
     started_one="{name}: generating 1 image",
+    next_round="{name}: {round} begins (images: {images})",
     refused="{name}: not started (nothing was generated or paid)",
     mend="Mend it and submit it again. Every problem:",
     finished="{published}/{total} succeeded · {failed} failed",
@@ -111,6 +118,8 @@ ENGLISH = Words(
     model="Model",
     failures="Why images failed",
     waits="Waiting for you",
+    way_on="To go on:",
+    by_itself="goes on by itself in time",
     more_reasons="more reasons, in the report: {reasons} (images: {images})",
     report="Open the report",
     batch="Batch",

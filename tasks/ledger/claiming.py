@@ -181,7 +181,7 @@ def orphan(ledger: Ledger, image_id: int) -> Claim | None:
 def _frozen(ledger: Ledger, connection: Connection, row: Row[Any]) -> tuple[dict[str, Any], int]:
     """The image's model and its price in micro-dollars, as they were when the batch was submitted."""
     catalogue = ledger.frozen.get(row.batch_id)
-    if catalogue is None:
+    if catalogue is None or row.model not in catalogue["models"]:  # a retry may have brought it
         catalogue = connection.execute(select(batch.c.catalogue).where(batch.c.id == row.batch_id)).scalar_one()
         ledger.frozen[row.batch_id] = catalogue
     return catalogue["models"][row.model], int(catalogue["prices_usd_micros"][row.model])

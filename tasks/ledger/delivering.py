@@ -9,6 +9,7 @@ from sqlalchemy import bindparam, select, update
 
 from tasks.core.dispatch import StepName, Ticket
 from tasks.core.errors import StepError, Superseded
+from tasks.core.holds import Reason
 from tasks.core.retry import Decision
 from tasks.core.states import State
 from tasks.ledger.engine import Ledger
@@ -27,8 +28,9 @@ _OF_IMAGE = (
     *("fingerprint", "public_url"),
 )
 _OF_PICTURE = ("staging_key", "content_type", "extension", "size_bytes", "sha256")
+_OF_BATCH = (batch.c.key_pattern, batch.c.hold_publish)
 _LOAD = (
-    select(*(image.c[name] for name in _OF_IMAGE), *(picture.c[name] for name in _OF_PICTURE), batch.c.key_pattern)
+    select(*(image.c[name] for name in _OF_IMAGE), *(picture.c[name] for name in _OF_PICTURE), *_OF_BATCH)
     .join(batch, batch.c.id == image.c.batch_id)
     .outerjoin(picture, picture.c.fingerprint == image.c.fingerprint)
     .where(image.c.id == bindparam("the_image"))
@@ -38,6 +40,13 @@ _MOVE = update(image).where(
     image.c.dispatch_no == bindparam("the_dispatch"),
     image.c.state == bindparam("the_state"),
 )
+_TO_PATCH = {"state": State.UPLOADED, "error_class": None, "error_step": None, "error_message": None}
+_TO_LOOK_AT = {
+    "state": State.HELD,
+    "error_class": Reason.PUBLISH,
+    "error_step": StepName.PATCH,
+    "error_message": "uploaded; waits to be looked at before it is published",
+}
 
 
 def load(ledger: Ledger, ticket: Ticket, step: StepName) -> Delivery | None:
@@ -72,23 +81,17 @@ def load(ledger: Ledger, ticket: Ticket, step: StepName) -> Delivery | None:
         size_bytes=row.size_bytes,
         sha256=row.sha256,
         public_url=row.public_url,
+        hold_publish=row.hold_publish,
     )
 
 
 def settle_uploaded(ledger: Ledger, delivery: Delivery, output_key: str, public_url: str) -> None:
-    """The picture is public. Raises Superseded when the image was sent again or has ended meanwhile."""
-    _move(
-        ledger,
-        delivery,
-        StepName.UPLOAD,
-        state=State.UPLOADED,
-        output_key=output_key,
-        public_url=public_url,
-        delivery_attempts=0,
-        error_class=None,
-        error_step=None,
-        error_message=None,
-    )
+    """The picture is public; in a batch with ``hold_publish`` it waits for somebody to look at it.
+
+    Raises Superseded when the image was sent again or has ended meanwhile.
+    """
+    values = {"output_key": output_key, "public_url": public_url, "delivery_attempts": 0}
+    _move(ledger, delivery, StepName.UPLOAD, **values, **(_TO_LOOK_AT if delivery.hold_publish else _TO_PATCH))
 
 
 def settle_published(ledger: Ledger, delivery: Delivery, receipt: str) -> None:

@@ -62,7 +62,7 @@ class Ledger:
         self.url = url
         self.is_sqlite = url.get_backend_name() == "sqlite"
         self.frozen: dict[str, dict[str, Any]] = {}
-        """Catalogues by batch, kept once read: they never change, and every claim needs one."""
+        """Catalogues by batch, kept once read: every claim needs one, and what is in them never changes."""
         self.engine = _sqlite_engine(url) if self.is_sqlite else _postgres_engine(url)
         snapshot = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
         self._reader = self.engine.execution_options(**({} if self.is_sqlite else snapshot))

@@ -15,7 +15,7 @@ from tasks.core.states import State
 from tasks.core.views import ImageView, SkippedRow, attention_rank
 from tasks.ledger.counting import tally
 from tasks.ledger.engine import Ledger
-from tasks.ledger.schema import attempt, batch, image, picture, skipped_row, thumbnail
+from tasks.ledger.schema import attempt, batch, image, picture, revision, skipped_row, thumbnail
 
 PAGE = 500
 """Images read in one query."""
@@ -57,6 +57,23 @@ class AttemptRow:
     message: str | None
     trace_id: str | None
     cost_usd_micros: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class RevisionRow:
+    """What a picture was before it was done again: the end of ``round``, and what it had been made by."""
+
+    variant: int
+    round: int
+    state: str
+    template: str
+    model: str
+    prompt: str
+    attempts: int
+    error_class: str | None
+    error_step: str | None
+    error_message: str | None
+    retried_at: datetime
 
 
 def find_batch(ledger: Ledger, reference: str | None = None) -> BatchRow:
@@ -205,3 +222,16 @@ def attempts(ledger: Ledger, batch_id: str, key: str) -> list[AttemptRow]:
             .order_by(attempt.c.id)
         ).all()
     return [AttemptRow(*row) for row in rows]
+
+
+def revisions(ledger: Ledger, batch_id: str, key: str) -> list[RevisionRow]:
+    """What the pictures of a key were before each retry, oldest first."""
+    columns = [image.c.variant, *(revision.c[name] for name in RevisionRow.__slots__[1:])]
+    with ledger.read() as connection:
+        rows = connection.execute(
+            select(*columns)
+            .join(image, image.c.id == revision.c.image_id)
+            .where(image.c.batch_id == batch_id, image.c.key == key)
+            .order_by(revision.c.id)
+        ).all()
+    return [RevisionRow(*row) for row in rows]

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, delete, false, literal_column, select, update
 
 from tasks.core.errors import Superseded
 from tasks.core.plan import PlannedImage, RowProblem
-from tasks.core.states import ACTIVE, State
+from tasks.core.states import ACTIVE, WAITING, State
 from tasks.ledger.engine import Ledger
 from tasks.ledger.schema import batch, image, skipped_row, source_part
 from tasks.ledger.upsert import insert_new
@@ -38,6 +38,7 @@ class NewBatch:
     idempotency_key: str | None = None
     budget_usd_micros: int | None = None
     priority: str = "normal"
+    hold_publish: bool = False
 
     @property
     def values(self) -> dict[str, Any]:
@@ -59,6 +60,7 @@ class NewBatch:
             "digest": self.digest,
             "idempotency_key": self.idempotency_key,
             "budget_usd_micros": self.budget_usd_micros,
+            "hold_publish": self.hold_publish,
             "reserved_usd_micros": 0,
             "spent_usd_micros": 0,
             "created_at": datetime.now(UTC),
@@ -169,8 +171,8 @@ def start(  # noqa: PLR0913 - facts about the batch
 ) -> None:
     """Every row is in: from here on the batch is real, and its source is not needed any more.
 
-    ``frozen`` are the ``catalogue``, ``columns`` and ``key_pattern`` where the planner decides them. Raises
-    Superseded as :func:`hold` does.
+    ``frozen`` is what its planner decides: ``request`` here; ``catalogue``, ``columns`` and ``key_pattern`` in a
+    worker. Raises Superseded as :func:`hold` does.
     """
     now = datetime.now(UTC)
     values = {"total": total, "skipped": skipped, "notes": list(notes), "started_at": now, **(frozen or {})}
@@ -200,7 +202,7 @@ def clear(connection: Connection, batch_id: str) -> None:
 
 
 def find_unfinished(ledger: Ledger, digest: str) -> str | None:
-    """The newest started batch of the same rows and options in which something is still active.
+    """The newest started batch of the same rows and options in which something is under way, or waits.
 
     An empty digest (rows that are not a file) is like no other.
     """
@@ -212,7 +214,7 @@ def find_unfinished(ledger: Ledger, digest: str) -> str | None:
             .where(
                 batch.c.digest == digest,
                 batch.c.phase == "started",
-                select(image.c.id).where(image.c.batch_id == batch.c.id, image.c.state.in_(ACTIVE)).exists(),
+                select(image.c.id).where(image.c.batch_id == batch.c.id, image.c.state.in_(ACTIVE | WAITING)).exists(),
             )
             .order_by(batch.c.created_at.desc())
             .limit(1)

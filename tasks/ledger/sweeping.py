@@ -24,6 +24,15 @@ def unclaimed_before(ledger: Ledger, moment: datetime, limit: int = 1000) -> lis
         )
 
 
+def undelivered(ledger: Ledger, batch_id: str) -> list[int]:
+    """A batch's paid images that wait in the ledger and are due: somebody has just said that they may go on."""
+    waited = (image.c.state.in_((State.GENERATED, State.UPLOADED)), image.c.not_before <= datetime.now(UTC))
+    with ledger.read() as connection:
+        return list(
+            connection.scalars(select(image.c.id).where(image.c.batch_id == batch_id, *waited).order_by(image.c.id))
+        )
+
+
 def releasable(ledger: Ledger) -> list[str]:
     """Models of which started batches have planned images that are due."""
     now = datetime.now(UTC)

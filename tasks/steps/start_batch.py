@@ -9,8 +9,11 @@ from tasks.celery import app
 from tasks.core import routing
 from tasks.core.errors import LedgerUnavailable
 from tasks.core.retry import backoff_seconds
-from tasks.delivery.slack_messages import refused, started
+from tasks.core.summary import BatchSummary
+from tasks.delivery.slack_messages import going_on, refused, started
 from tasks.intake import PASSING, plan_stored, take_in_order
+from tasks.ledger import sweeping
+from tasks.ledger.dispatching import redispatch
 from tasks.ledger.reading import phase_of
 from tasks.ledger.summing import claim_message, summarise
 from tasks.services import Services, current_services
@@ -20,19 +23,29 @@ from tasks.steps.slack_summary import send_once
 
 
 def start(services: Services, batch_id: str) -> None:
-    """Release what the queues need, and say once that the batch began; the images do not wait for Slack."""
+    """Release what the queues need, and say once a round that the batch began; the images do not wait for Slack."""
     summary = summarise(services.ledger, batch_id)
-    message = started(summary.name, summary.total, summary.models, language=services.settings.preferences.language)
     # Claimed before anything is released: the summary of a quick batch waits for it.
-    said = claim_message(services.ledger, batch_id, "start", services.worker_id)
+    said = claim_message(services.ledger, batch_id, "start", services.worker_id) if _begins(summary) else None
+    language = services.settings.preferences.language
+    if summary.round == 1:
+        message = started(summary.name, summary.total, summary.models, language=language)
+    else:
+        message = going_on(summary, language=language)
     try:
         for model in summary.models:
             graph.release(services, model)
+        graph.publish(redispatch(services.ledger, sweeping.undelivered(services.ledger, batch_id)))
     finally:
         if said is not None:
             send_once(services, said, message)
     # A batch without images rests at once.
     announce_if_resting(services, batch_id)
+
+
+def _begins(summary: BatchSummary) -> bool:
+    """Whether there is something to say. Nobody needs to be told that nothing goes on."""
+    return summary.phase == "started" and (summary.round == 1 or summary.active > 0)
 
 
 def begin(services: Services, batch_id: str, tries: int = 0) -> None:

@@ -1,0 +1,24 @@
+"""``imagechord cancel``: end a batch."""
+
+from __future__ import annotations
+
+from tasks.cli import options
+from tasks.cli.finishing import open_ledger
+from tasks.cli.working import say_stopped
+from tasks.core.errors import InputError
+from tasks.ledger import holding, reading
+from tasks.services import current_services
+
+
+def cancel(batch: options.Batch = None, json: options.Json = False) -> None:
+    """End a batch: nothing more is bought or delivered.
+
+    Calls in flight are finished, since they are paid; their pictures are kept, and running the rows again (or
+    'imagechord retry --only cancelled') does not buy them again. Works from a second terminal, as pause does.
+    """
+    services = current_services()
+    found = reading.find_batch(open_ledger(services), batch)
+    if found.phase == "refused":
+        raise InputError(f"{found.id} was refused: nothing of it was started, so there is nothing to cancel")
+    holding.cancel(services.ledger, found.id)
+    say_stopped(services, found.id, "cancelled", json=json)

@@ -1,0 +1,31 @@
+"""``imagechord publish``: let pictures that somebody has looked at go into the CMS."""
+
+from __future__ import annotations
+
+from tasks.cli import options
+from tasks.cli.finishing import open_ledger
+from tasks.cli.wording import counted
+from tasks.cli.working import go_on, say_nothing_to_do
+from tasks.core.errors import InputError
+from tasks.ledger import holding, reading, retrying
+from tasks.services import current_services
+
+
+def publish(batch: options.Batch = None, sku: options.Skus = None, json: options.Json = False) -> None:
+    """Publish what --hold-publish has kept back.
+
+    Without --sku all that waits in the batch is published. imagechord report shows the pictures; those that are not
+    good enough can be left waiting.
+
+    With REDIS_URL set your workers do it; without, it brings a worker and sees the batch through, as run does.
+    """
+    services = current_services()
+    batch_id = reading.find_batch(open_ledger(services), batch).id
+    if sku and (missing := retrying.missing_keys(services.ledger, batch_id, sku)):
+        raise InputError(f"no picture of {batch_id} has the key {', '.join(map(repr, missing))}")
+    images = holding.publish_held(services.ledger, batch_id, sku or None)
+    if not images:
+        say_nothing_to_do(services, batch_id, "nothing waits to be published", json=json)
+        return
+    told = f"{batch_id}: {counted(images, 'picture')} on the way to the CMS"
+    go_on(services, batch_id, told, {"images": images}, json=json)

@@ -1,0 +1,41 @@
+"""``imagechord resume``: go on with what was paused or held."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tasks.cli import options
+from tasks.cli.finishing import open_ledger
+from tasks.cli.wording import counted
+from tasks.cli.working import go_on, say_nothing_to_do
+from tasks.core.money import usd_micros
+from tasks.ledger import holding, reading, summing
+from tasks.services import current_services
+
+Budget = Annotated[
+    str | None, typer.Option("--budget", metavar="USD", help="The batch's new budget, what is spent already included.")
+]
+
+
+def resume(batch: options.Batch = None, budget: Budget = None, json: options.Json = False) -> None:
+    """Go on with what was paused or held.
+
+    Mend first what the reasons in imagechord status name: a budget, a key, a full disk. What is bought already is not
+    bought again. Pictures that wait for a look go on with imagechord publish, failed ones with imagechord retry.
+
+    With REDIS_URL set your workers go on; without, it brings a worker and sees the batch through, as run does.
+    """
+    services = current_services()
+    batch_id = reading.find_batch(open_ledger(services), batch).id
+    ledger, new_budget = services.ledger, None if budget is None else usd_micros(budget)
+    images = 0
+    if new_budget is not None or holding.holds(ledger, batch_id) or summing.summarise(ledger, batch_id).waiting:
+        images = holding.resume(ledger, batch_id, new_budget)
+    summary = summing.summarise(ledger, batch_id)
+    if not summary.active and summary.phase != "planning":
+        say_nothing_to_do(services, batch_id, "nothing waits to be resumed", json=json)
+        return
+    told = f"{batch_id} goes on: {counted(images, 'picture')} waited, {summary.active:,} to do"
+    go_on(services, batch_id, told, {"images": images}, json=json)

@@ -1,0 +1,115 @@
+"""Seeing a batch through: on your workers, or on an embedded stack of its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+
+from tasks import health
+from tasks.cli import data
+from tasks.cli.console import errors, note, output, print_json, print_next
+from tasks.cli.finishing import next_command, say_goodbye
+from tasks.cli.wording import counted
+from tasks.core.states import State
+from tasks.devstack.stack import EmbeddedStack
+from tasks.ledger import reading, summing
+from tasks.services import Services
+
+_INTERRUPTED = 130
+
+
+def see_through(services: Services, batch_id: str, *, json: bool, again: str = "the same command") -> int:
+    """Tell the workers to go on with the batch, watch it, say goodbye; returns the exit code.
+
+    ``again`` is the command that goes on after Ctrl-C.
+    """
+    embedded = services.settings.redis_url is None
+    try:
+        with _stack(services) as stack:
+            # While the worker boots: Celery is half of what there is to import.
+            from tasks.batches import start
+            from tasks.cli.watch import follow
+
+            start(batch_id)
+            follow(services, batch_id, stack)
+            if stack is not None:
+                stack.ask_to_stop()
+            return say_goodbye(services, batch_id, json=json)
+    except KeyboardInterrupt:
+        _say_interrupted(batch_id, again, embedded=embedded)
+        return _INTERRUPTED
+
+
+def go_on(services: Services, batch_id: str, told: str, result: data.Data, *, json: bool) -> None:
+    """After a change in the ledger that lets pictures go on: say it, and have your workers do them.
+
+    Without a broker of yours a worker is brought, and the batch seen through, as ``run`` does: raises typer.Exit.
+    """
+    errors.print(told, markup=False)
+    if services.settings.redis_url is None:
+        raise typer.Exit(see_through(services, batch_id, json=json, again=f"imagechord resume {batch_id}"))
+    from tasks.batches import start
+
+    start(batch_id)
+    idle = health.unserved_queues(services, reading.batch_models(services.ledger, batch_id))
+    if idle:
+        note(f"no worker serves {', '.join(idle)}; the batch waits until you start one: celery -A tasks worker")
+    if json:
+        print_json({"batch": batch_id, **result, "unserved_queues": idle})
+        return
+    output.print(batch_id)
+    print_next(f"imagechord watch {batch_id}")
+
+
+def say_stopped(services: Services, batch_id: str, what: str, *, json: bool) -> None:
+    """After a batch was paused or cancelled: what that has come to, and how it goes on."""
+    if services.settings.redis_url is not None:
+        from tasks.batches import start
+
+        start(batch_id)  # a batch that rests now is summarised at once, not by the next sweep
+    summary = summing.summarise(services.ledger, batch_id)
+    if json:
+        print_json(data.of_summary(summary))
+        return
+    in_flight = f"; {counted(summary.active, 'picture')} in flight, settled when they come" if summary.active else ""
+    counts = ", ".join(f"{summary.counts[state]:,} {state}" for state in State if summary.counts.get(state))
+    output.print(f"{batch_id} is {what}: {counts or 'no pictures yet'}{in_flight}", markup=False)
+    again = "resume {}" if what == "paused" else "retry {} --only cancelled"
+    print_next(f"imagechord {again.format(batch_id)}", "goes on with it; nothing is bought twice")
+
+
+def say_nothing_to_do(services: Services, batch_id: str, what: str, *, json: bool) -> None:
+    """A command that has changed nothing says so, and what would be sensible instead."""
+    if json:
+        print_json({"batch": batch_id, "images": 0})
+        return
+    errors.print(f"{batch_id}: {what}", markup=False)
+    print_next(*next_command(summing.summarise(services.ledger, batch_id)))
+
+
+def _say_interrupted(batch_id: str, again: str, *, embedded: bool) -> None:
+    if embedded:
+        errors.print(f"Interrupted; {batch_id} is kept, and what was bought is not bought again.", markup=False)
+        print_next(again, "goes on where it stopped")
+    else:
+        errors.print(f"No longer watching; {batch_id} goes on.", markup=False)
+        print_next(f"imagechord watch {batch_id}")
+
+
+@contextmanager
+def _stack(services: Services) -> Iterator[EmbeddedStack | None]:
+    """The user's broker and workers where REDIS_URL is set, else a Valkey and a worker for the time of the command."""
+    settings = services.settings
+    if settings.redis_url is not None:
+        yield None
+        return
+    with EmbeddedStack(settings.home / "worker.log") as stack:
+        os.environ["IMAGECHORD_REDIS_URL"] = stack.url
+        try:
+            yield stack
+        except KeyboardInterrupt:
+            errors.print("\nStopping when the calls in flight have ended; Ctrl-C again stops at once.")
+            raise

@@ -1,0 +1,74 @@
+"""How a batch that waits goes on: the command for each reason, and what the same rows mean when they are run again."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from enum import Enum, auto
+
+from tasks.core.errors import ErrorClass
+from tasks.core.holds import Reason
+from tasks.core.states import State
+from tasks.core.summary import BatchSummary, FailureGroup
+
+_HOPELESS = frozenset({ErrorClass.REFUSED, ErrorClass.INVALID})
+"""Sent again as they are, these fail again."""
+
+_A_PERSONS = (Reason.PAUSED, Reason.BUDGET, Reason.PUBLISH, Reason.DAY_BUDGET)
+"""Waiting for these is no trouble that could be over by now. The first is the first to be told."""
+
+
+class Rerun(Enum):
+    """What running the rows of an unfinished batch again does to it."""
+
+    GO_ON = auto()  # it is under way
+    RESUME = auto()  # what it waited for may be there now
+    WAIT = auto()  # somebody has to decide first
+
+
+def command(group: FailureGroup, batch_id: str) -> str | None:
+    """What makes the pictures of a group go on; ``None`` for those that do by themselves, later."""
+    if group.state is State.HELD:
+        return _of_held(group.error_class, batch_id)
+    if group.state in {State.UNKNOWN, State.CANCELLED}:
+        return f"imagechord retry {batch_id} --only {group.state}"
+    edit = " --edit template=NAME" if group.error_class in _HOPELESS else ""
+    return f"imagechord retry {batch_id} --only {group.error_class}{edit}"
+
+
+def _of_held(reason: str, batch_id: str) -> str | None:
+    match reason:
+        case Reason.BUDGET:
+            return f"imagechord resume {batch_id} --budget USD"
+        case Reason.DAY_BUDGET:
+            return None
+        case Reason.PUBLISH:
+            return f"imagechord publish {batch_id}"
+        case _:
+            return f"imagechord resume {batch_id}"
+
+
+def first_to_tell(summary: BatchSummary) -> FailureGroup | None:
+    """Of what waits in a batch, that which a person would settle first."""
+    waiting = [group for group in summary.failures if group.state in {State.HELD, State.UNKNOWN}]
+    return min(waiting, key=_urgency, default=None)
+
+
+def _urgency(group: FailureGroup) -> int:
+    order = [Reason.PAUSED, None, Reason.BUDGET, Reason.PUBLISH, State.UNKNOWN, Reason.DAY_BUDGET]
+    word = State.UNKNOWN if group.state is State.UNKNOWN else group.error_class
+    return order.index(word) if word in order else order.index(None)
+
+
+def worth_retrying(summary: BatchSummary) -> bool:
+    """Whether something has failed that may succeed when it is tried again as it is."""
+    return any(group.state is State.FAILED and group.error_class not in _HOPELESS for group in summary.failures)
+
+
+def rerun(summary: BatchSummary, held_by: Collection[str], *, budget_grows: bool) -> Rerun:
+    """What the same rows mean for their unfinished batch. ``held_by`` are the reasons of its holds."""
+    reasons = {*held_by, *(group.error_class for group in summary.failures if group.state is State.HELD)}
+    if Reason.PAUSED in reasons:
+        return Rerun.WAIT
+    if reasons - set(_A_PERSONS) or (Reason.BUDGET in reasons and budget_grows):
+        return Rerun.RESUME
+    return Rerun.GO_ON if summary.active else Rerun.WAIT
