@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from rich.markup import escape
 
 from tasks import progress
 from tasks.cli import data
 from tasks.cli.console import errors, note, output, print_json, print_next
-from tasks.core.errors import ErrorClass, InputError
-from tasks.core.going_on import command, first_to_tell, worth_retrying
+from tasks.core.errors import InputError
+from tasks.core.going_on import command, first_to_tell, waits_for, worth_retrying
 from tasks.core.holds import Reason
+from tasks.core.states import State
 from tasks.core.summary import BatchSummary
 from tasks.delivery.slack_messages import finished
 from tasks.delivery.slack_text import as_text
@@ -24,11 +27,11 @@ _SHOWN_PROBLEMS = 50
 
 _MENDED = "when what the reason names is mended; nothing is bought twice"
 _LATER = "it goes on by itself in time"
-_WHY = {
+_WHY: Mapping[str, str] = {
     Reason.PAUSED: "goes on where it was paused",
     Reason.BUDGET: "goes on with more money",
     Reason.PUBLISH: "when you have looked at the report",
-    ErrorClass.AMBIGUOUS: "buys again what may have been paid; look at the provider's records first",
+    State.UNKNOWN: "buys again what may have been paid; look at the provider's records first",
 }
 
 
@@ -97,7 +100,7 @@ def next_command(summary: BatchSummary) -> tuple[str, str]:
         return f"imagechord watch {batch_id}", why
     if (waits := first_to_tell(summary)) is not None:
         wanted = command(waits, batch_id)
-        return (wanted, _WHY.get(waits.error_class, _MENDED)) if wanted else (f"imagechord status {batch_id}", _LATER)
+        return (wanted, _WHY.get(waits_for(waits), _MENDED)) if wanted else (f"imagechord status {batch_id}", _LATER)
     if summary.phase == "cancelled":
         return f"imagechord retry {batch_id} --only cancelled", "takes it back; what was bought is not bought again"
     if worth_retrying(summary):

@@ -13,8 +13,13 @@ from tasks.core.summary import BatchSummary, FailureGroup
 _HOPELESS = frozenset({ErrorClass.REFUSED, ErrorClass.INVALID})
 """Sent again as they are, these fail again."""
 
-_A_PERSONS = (Reason.PAUSED, Reason.BUDGET, Reason.PUBLISH, Reason.DAY_BUDGET)
-"""Waiting for these is no trouble that could be over by now. The first is the first to be told."""
+_NO_TROUBLE = {Reason.PAUSED, Reason.BUDGET, Reason.PUBLISH, Reason.DAY_BUDGET}
+"""What waits for these waits for a decision or for midnight; the trouble of all others may be over by now."""
+
+
+_TROUBLE = "trouble"
+_ORDER: list[str] = [Reason.PAUSED, _TROUBLE, Reason.BUDGET, Reason.PUBLISH, State.UNKNOWN, Reason.DAY_BUDGET]
+"""What a person would settle first."""
 
 
 class Rerun(Enum):
@@ -53,10 +58,14 @@ def first_to_tell(summary: BatchSummary) -> FailureGroup | None:
     return min(waiting, key=_urgency, default=None)
 
 
+def waits_for(group: FailureGroup) -> str:
+    """A reason of holds, an error class, or ``unknown``."""
+    return group.state if group.state is State.UNKNOWN else group.error_class
+
+
 def _urgency(group: FailureGroup) -> int:
-    order = [Reason.PAUSED, None, Reason.BUDGET, Reason.PUBLISH, State.UNKNOWN, Reason.DAY_BUDGET]
-    word = State.UNKNOWN if group.state is State.UNKNOWN else group.error_class
-    return order.index(word) if word in order else order.index(None)
+    word = waits_for(group)
+    return _ORDER.index(word if word in _ORDER else _TROUBLE)
 
 
 def worth_retrying(summary: BatchSummary) -> bool:
@@ -69,6 +78,6 @@ def rerun(summary: BatchSummary, held_by: Collection[str], *, budget_grows: bool
     reasons = {*held_by, *(group.error_class for group in summary.failures if group.state is State.HELD)}
     if Reason.PAUSED in reasons:
         return Rerun.WAIT
-    if reasons - set(_A_PERSONS) or (Reason.BUDGET in reasons and budget_grows):
+    if reasons - _NO_TROUBLE or (Reason.BUDGET in reasons and budget_grows):
         return Rerun.RESUME
     return Rerun.GO_ON if summary.active else Rerun.WAIT

@@ -64,8 +64,8 @@ def planned_by(ledger: Ledger, batch_id: str) -> PlannedBy:
         row = connection.execute(select(*columns, batch.c.request).where(batch.c.id == batch_id)).first()
     if row is None:
         raise KeyError(batch_id)
-    *values, request = row
-    return PlannedBy(*values, options=(request or {}).get("options", {}))
+    options = (row.request or {}).get("options", {})
+    return PlannedBy(row.phase, row.template, row.catalogue, row.columns, row.key_pattern, options)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,10 @@ import pytest
 
 from tasks.core.dispatch import StepName, Ticket
 from tasks.core.errors import Account, Invalid, Overloaded, Superseded
+from tasks.core.holds import Reason
 from tasks.core.retry import Decision
 from tasks.core.states import State
-from tasks.ledger import sweeping
+from tasks.ledger import summing, sweeping
 from tasks.ledger.delivering import load, settle_delivery_failure, settle_published, settle_uploaded
 from tasks.ledger.dispatching import redispatch
 from tests.contract.ledger.scene import Scene, planned, race
@@ -122,3 +123,17 @@ def test_an_end_in_delivery(scene: Scene, generated: Ticket, error: Invalid | Ac
     assert (row.state, row.error_class, row.error_step) == (end, error.error_class, "patch_cms")
     with pytest.raises(Superseded):
         settle_published(scene.ledger, delivery, "204")
+
+
+def test_a_picture_waits_to_be_looked_at_where_that_is_wished(scene: Scene) -> None:
+    """It is public and held, no message patches it, and its batch rests."""
+    (ticket,) = scene.tickets(hold_publish=True)
+    scene.generate(ticket)
+    scene.upload(ticket)
+    row = scene.image(ticket.image_id)
+    assert (row.state, row.error_class, row.error_step) == (State.HELD, Reason.PUBLISH, StepName.PATCH)
+    assert row.public_url == f"https://cdn/{row.key}.png"
+    for step in (StepName.UPLOAD, StepName.PATCH):
+        with pytest.raises(Superseded, match="is held"):
+            load(scene.ledger, ticket, step)
+    assert summing.is_resting(scene.ledger, row.batch_id)
