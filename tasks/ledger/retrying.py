@@ -83,10 +83,14 @@ class Chosen:
 def chosen(ledger: Ledger, batch_id: str, selection: Selection) -> Iterator[Chosen]:
     """The images that would be done again, by line."""
     columns = [image.c[name] for name in Chosen.__slots__]
+    ids: list[int] = []
     with ledger.read() as connection:
         for which in _chunks(batch_id, selection, None):
-            query = select(*columns).where(which).order_by(image.c.line, image.c.id)
-            yield from (Chosen(*row) for row in connection.execute(query.execution_options(yield_per=CHUNK)))
+            ids += connection.scalars(select(image.c.id).where(which))
+    for some in _parts(sorted(ids)):  # as they were submitted
+        with ledger.read() as connection:
+            rows = connection.execute(select(*columns).where(image.c.id.in_(some)).order_by(image.c.id)).all()
+        yield from (Chosen(*row) for row in rows)
 
 
 def missing_keys(ledger: Ledger, batch_id: str, keys: Sequence[str]) -> list[str]:

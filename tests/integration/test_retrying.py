@@ -17,8 +17,6 @@ from tasks.core.selection import Edit, Selection
 from tasks.core.states import State
 from tasks.core.views import ImageView
 from tasks.ledger import reading
-from tasks.ledger.engine import Ledger, parse_database_url
-from tasks.ledger.migrate import upgrade
 from tasks.ledger.retrying import planned_by
 from tasks.ledger.schema import batch, image
 from tasks.services import Services
@@ -35,15 +33,10 @@ OPTIONS: dict[str, Any] = {
 OpenServices = Callable[..., Services]
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def open_services(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OpenServices]:
-    """A process with nothing but a ledger and its configuration; each database in turn."""
+@pytest.fixture
+def open_services(tmp_path: Path) -> Iterator[OpenServices]:
+    """A process with nothing but a ledger, opened anew with another configuration at each call."""
     variables = {"IMAGECHORD_CONFIG": str(tmp_path / "config")}
-    if request.param == "postgres":
-        variables["IMAGECHORD_DATABASE_URL"] = request.getfixturevalue("postgres_url")
-        ledger = Ledger(parse_database_url(variables["IMAGECHORD_DATABASE_URL"]))
-        upgrade(ledger)
-        ledger.close()
     (tmp_path / "config").mkdir()
     with ExitStack() as opened:
 
