@@ -14,7 +14,7 @@ from typing import Any
 
 from kombu.exceptions import OperationalError
 
-from tasks import intake, progress, retrying, submission
+from tasks import control, intake, progress, retrying, submission
 from tasks.celery import app
 from tasks.core import routing
 from tasks.core.errors import InputError
@@ -26,7 +26,7 @@ from tasks.core.selection import Edit, Selection
 from tasks.core.states import ACTIVE
 from tasks.core.summary import BatchSummary
 from tasks.core.views import ImageView
-from tasks.ledger import holding, reading, summing
+from tasks.ledger import reading, summing
 from tasks.ledger.engine import Ledger
 from tasks.services import current_services
 
@@ -95,9 +95,11 @@ def wait(batch_id: str, timeout_seconds: float | None = None) -> BatchSummary:
 
 
 def pause(batch_id: str) -> None:
-    """Stop buying and delivering from this moment; calls in flight are settled, and their pictures wait."""
-    ledger = _ledger_with(batch_id)
-    holding.pause(ledger, batch_id)
+    """Stop buying and delivering from this moment; calls in flight are settled, and their pictures wait.
+
+    Raises InputError when the batch is over, as all of these do when it is not there.
+    """
+    control.pause(_ledger_with(batch_id), batch_id)
     start(batch_id)
 
 
@@ -107,14 +109,14 @@ def resume(batch_id: str, *, budget_usd: str | float | None = None) -> int:
     ``budget_usd`` is the batch's new budget. Pictures that wait to be looked at go on with :func:`publish`.
     """
     budget = None if budget_usd is None else usd_micros(budget_usd)
-    images = holding.resume(_ledger_with(batch_id), batch_id, budget)
+    images = control.resume(_ledger_with(batch_id), batch_id, budget)
     start(batch_id)
     return images
 
 
 def cancel(batch_id: str) -> None:
     """End the batch: nothing more is bought or delivered; calls in flight are settled, and their pictures are kept."""
-    holding.cancel(_ledger_with(batch_id), batch_id)
+    control.cancel(_ledger_with(batch_id), batch_id)
     start(batch_id)
 
 
@@ -141,7 +143,7 @@ def retry(
 
 def publish(batch_id: str, *, keys: Iterable[str] | None = None) -> int:
     """Let pictures go into the CMS that ``hold_publish`` has kept back, all or those of these keys; how many."""
-    images = holding.publish_held(_ledger_with(batch_id), batch_id, keys)
+    images = control.publish(_ledger_with(batch_id), batch_id, None if keys is None else list(keys))
     start(batch_id)
     return images
 

@@ -15,7 +15,7 @@ from tasks.core.plan import PlannedImage, Row, RowProblem
 from tasks.core.planning import Planner
 from tasks.core.request import Request
 from tasks.core.selection import Edit, Selection
-from tasks.ledger import counting, holding, retrying
+from tasks.ledger import counting, holding, reading, retrying
 from tasks.ledger.engine import Ledger
 from tasks.ledger.retrying import Chosen, PlannedBy, Retried
 from tasks.services import Services
@@ -54,8 +54,8 @@ def retry(
 
 def _check(ledger: Ledger, batch_id: str, selection: Selection) -> None:
     """See that the batch knows the words. Raises InputError."""
-    if selection.keys is not None and (missing := retrying.missing_keys(ledger, batch_id, selection.keys)):
-        raise InputError(f"no picture of {batch_id} has the key {', '.join(map(repr, missing))}")
+    if selection.keys is not None:
+        reading.require_keys(ledger, batch_id, selection.keys)
     if selection.only is None or selection.only in selection.states:
         return
     with ledger.read() as connection:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from tasks import control
 from tasks.cli import options
 from tasks.cli.finishing import open_ledger
 from tasks.cli.working import say_stopped
-from tasks.core.errors import InputError
-from tasks.ledger import holding, reading
+from tasks.ledger import reading
 from tasks.services import current_services
 
 
@@ -17,8 +17,6 @@ def cancel(batch: options.Batch = None, json: options.Json = False) -> None:
     'imagechord retry --only cancelled') does not buy them again. Works from a second terminal, as pause does.
     """
     services = current_services()
-    found = reading.find_batch(open_ledger(services), batch)
-    if found.phase == "refused":
-        raise InputError(f"{found.id} was refused: nothing of it was started, so there is nothing to cancel")
-    holding.cancel(services.ledger, found.id)
-    say_stopped(services, found.id, "cancelled", json=json)
+    batch_id = reading.find_batch(open_ledger(services), batch).id
+    control.cancel(services.ledger, batch_id)
+    say_stopped(services, batch_id, "cancelled", json=json)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from tasks import control
 from tasks.cli import options
 from tasks.cli.finishing import open_ledger
 from tasks.cli.working import say_stopped
-from tasks.core.errors import InputError
-from tasks.ledger import holding, reading, summing
+from tasks.ledger import reading
 from tasks.services import current_services
 
 
@@ -18,12 +18,5 @@ def pause(batch: options.Batch = None, json: options.Json = False) -> None:
     """
     services = current_services()
     batch_id = reading.find_batch(open_ledger(services), batch).id
-    summary = summing.summarise(services.ledger, batch_id)
-    if summary.phase in {"refused", "cancelled"} or not (
-        summary.active or summary.waiting or summary.phase == "planning"
-    ):
-        raise InputError(
-            f"{batch_id} is over, so there is nothing to pause; imagechord status {batch_id} tells its end"
-        )
-    holding.pause(services.ledger, batch_id)
+    control.pause(services.ledger, batch_id)
     say_stopped(services, batch_id, "paused", json=json)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from tasks import control
 from tasks.cli import options
 from tasks.cli.finishing import open_ledger
 from tasks.cli.wording import counted
 from tasks.cli.working import go_on, say_nothing_to_do
-from tasks.core.errors import InputError
-from tasks.ledger import holding, reading, retrying
+from tasks.ledger import reading
 from tasks.services import current_services
 
 
@@ -21,9 +21,7 @@ def publish(batch: options.Batch = None, sku: options.Skus = None, json: options
     """
     services = current_services()
     batch_id = reading.find_batch(open_ledger(services), batch).id
-    if sku and (missing := retrying.missing_keys(services.ledger, batch_id, sku)):
-        raise InputError(f"no picture of {batch_id} has the key {', '.join(map(repr, missing))}")
-    images = holding.publish_held(services.ledger, batch_id, sku or None)
+    images = control.publish(services.ledger, batch_id, sku)
     if not images:
         say_nothing_to_do(services, batch_id, "nothing waits to be published", json=json)
         return

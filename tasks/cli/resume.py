@@ -6,12 +6,13 @@ from typing import Annotated
 
 import typer
 
+from tasks import control
 from tasks.cli import options
 from tasks.cli.finishing import open_ledger
 from tasks.cli.wording import counted
 from tasks.cli.working import go_on, say_nothing_to_do
 from tasks.core.money import usd_micros
-from tasks.ledger import holding, reading, summing
+from tasks.ledger import reading, summing
 from tasks.services import current_services
 
 Budget = Annotated[
@@ -29,11 +30,8 @@ def resume(batch: options.Batch = None, budget: Budget = None, json: options.Jso
     """
     services = current_services()
     batch_id = reading.find_batch(open_ledger(services), batch).id
-    ledger, new_budget = services.ledger, None if budget is None else usd_micros(budget)
-    images = 0
-    if new_budget is not None or holding.holds(ledger, batch_id) or summing.summarise(ledger, batch_id).waiting:
-        images = holding.resume(ledger, batch_id, new_budget)
-    summary = summing.summarise(ledger, batch_id)
+    images = control.resume(services.ledger, batch_id, None if budget is None else usd_micros(budget))
+    summary = summing.summarise(services.ledger, batch_id)
     if not summary.active and summary.phase != "planning":
         say_nothing_to_do(services, batch_id, "nothing waits to be resumed", json=json)
         return

@@ -19,6 +19,8 @@ from tasks.ledger.schema import attempt, batch, image, picture, revision, skippe
 
 PAGE = 500
 """Images read in one query."""
+_NAMED = 10
+"""Of many that are missing, so many are named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +201,17 @@ def _view(row: Row[*tuple[Any, ...]], jpeg: bytes | None) -> ImageView:
         thumbnail=jpeg,
         row=row.row,
     )
+
+
+def require_keys(ledger: Ledger, batch_id: str, keys: Sequence[str]) -> None:
+    """Raise InputError when the batch has no picture of one of these keys."""
+    there: set[str] = set()
+    with ledger.read() as connection:
+        for start in range(0, len(keys), PAGE):
+            some = image.c.key.in_(keys[start : start + PAGE])
+            there.update(connection.scalars(select(image.c.key).where(image.c.batch_id == batch_id, some)))
+    if missing := [key for key in keys if key not in there]:
+        raise InputError(f"no picture of {batch_id} has the key {', '.join(map(repr, missing[:_NAMED]))}")
 
 
 def skipped_rows(ledger: Ledger, batch_id: str) -> Iterator[SkippedRow]:

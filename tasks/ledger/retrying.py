@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, func, literal, or_, select, update
 
 from tasks.core.errors import ErrorClass, InputError
+from tasks.core.holds import Reason
 from tasks.core.plan import PlannedImage
 from tasks.core.selection import Selection
 from tasks.core.states import State
@@ -93,15 +94,6 @@ def chosen(ledger: Ledger, batch_id: str, selection: Selection) -> Iterator[Chos
         yield from (Chosen(*row) for row in rows)
 
 
-def missing_keys(ledger: Ledger, batch_id: str, keys: Sequence[str]) -> list[str]:
-    """Which of these keys are no picture's of the batch."""
-    there: set[str] = set()
-    with ledger.read() as connection:
-        for some in _parts(keys):
-            there.update(connection.scalars(select(image.c.key).where(image.c.batch_id == batch_id, _any_key(some))))
-    return [key for key in keys if key not in there]
-
-
 def retry(
     ledger: Ledger,
     batch_id: str,
@@ -148,17 +140,13 @@ def _chunks(
     if edits is not None:
         yield from (and_(mine, image.c.id.in_(some)) for some in _parts(list(edits)))
     elif selection.keys is not None:
-        yield from (and_(mine, _any_key(some)) for some in _parts(selection.keys))
+        yield from (and_(mine, image.c.key.in_(some)) for some in _parts(selection.keys))
     else:
         yield mine
 
 
 def _parts(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
     return (values[start : start + CHUNK] for start in range(0, len(values), CHUNK))
-
-
-def _any_key(keys: Sequence[str]) -> ColumnElement[bool]:
-    return image.c.key.in_(keys)
 
 
 def _uncertain(connection: Connection, which: ColumnElement[bool]) -> int:
@@ -196,5 +184,5 @@ def _next_round(connection: Connection, batch_id: str, selection: Selection, cat
         values["catalogue"] = frozen | {part: {**frozen.get(part, {}), **more} for part, more in catalogue.items()}
     if State.CANCELLED in selection.states:
         values["phase"] = "started"
-        connection.execute(delete(hold).where(hold.c.batch_id == batch_id, hold.c.reason == State.CANCELLED))
+        connection.execute(delete(hold).where(hold.c.batch_id == batch_id, hold.c.reason == Reason.CANCELLED))
     connection.execute(update(batch).where(mine).values(**values))

@@ -101,7 +101,9 @@ def test_keys_can_be_chosen(scene: Scene) -> None:
     keys = [planned(0).key, planned(1).key]
     assert retrying.retry(scene.ledger, batch_id, Selection.of(None, keys)).images == 1
     assert scene.image(images[State.FAILED]).state == State.PLANNED
-    assert retrying.missing_keys(scene.ledger, batch_id, [*keys, "SKU-9"]) == ["SKU-9"]
+    reading.require_keys(scene.ledger, batch_id, keys)
+    with pytest.raises(InputError, match="has the key 'SKU-9'"):
+        reading.require_keys(scene.ledger, batch_id, [*keys, "SKU-9"])
 
 
 def test_a_picture_that_is_bought_is_only_delivered(scene: Scene) -> None:
