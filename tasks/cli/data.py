@@ -14,6 +14,7 @@ from tasks.core.catalogue import ModelSpec
 from tasks.core.cost import CostEstimate, ManualCost
 from tasks.core.eta import BatchProgress
 from tasks.core.going_on import command
+from tasks.core.holds import Hold
 from tasks.core.limits import LimitState
 from tasks.core.plan import PlannedImage, RowProblem
 from tasks.core.summary import BatchSummary
@@ -107,6 +108,17 @@ def of_summary(summary: BatchSummary) -> Data:
         ],
         "report_url": summary.report_url,
         "limits": [of_limit(limit) for limit in summary.limits],
+    }
+
+
+def of_hold(hold: Hold) -> Data:
+    """Why something of a batch waits. ``model`` null: all of it; ``until`` null: until a person says so."""
+    return {
+        "model": hold.model or None,
+        "reason": str(hold.reason),
+        "message": hold.message,
+        "since": moment(hold.since),
+        "until": moment(hold.until),
     }
 
 

@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 
 from tasks import progress
-from tasks.cli import data, options
+from tasks.cli import data, options, wording
 from tasks.cli.console import output, print_facts, print_json, print_next, print_table
 from tasks.cli.finishing import next_command, open_ledger, print_refusal
 from tasks.cli.wording import clock, counted, limit_notes, limits, money, time_left
@@ -18,7 +18,7 @@ from tasks.core.going_on import command
 from tasks.core.limits import format_rate
 from tasks.core.states import State
 from tasks.core.summary import BatchSummary, FailureGroup
-from tasks.ledger import reading, summing
+from tasks.ledger import holding, reading, summing
 from tasks.ledger.engine import Ledger
 from tasks.services import Services, current_services
 
@@ -43,10 +43,10 @@ def status(
         return
     found = reading.find_batch(ledger, batch)
     summary = progress.summarise(services, found.id)
-    going = progress.of_summary(services, summary)
+    going, held = progress.of_summary(services, summary), holding.holds(ledger, found.id)
     if json:
-        origin = {"source": found.source, "template": found.template}
-        print_json(data.of_summary(summary) | data.of_progress(going) | origin)
+        more = {"source": found.source, "template": found.template, "holds": [data.of_hold(hold) for hold in held]}
+        print_json(data.of_summary(summary) | data.of_progress(going) | more)
         return
     if summary.phase == "refused":
         print_refusal(summary)
@@ -58,6 +58,10 @@ def status(
     for limit in summary.limits:
         for text in limit_notes(limit):
             output.print(f"  [yellow]{escape(limit.name)}[/yellow]: {escape(text)}")
+    for hold in held:
+        output.print(
+            f"  [yellow]on hold[/yellow]: {escape(wording.hold(hold, services.settings.preferences.timezone))}"
+        )
     for group in summary.failures:
         _print_reason(group, summary.batch_id)
     print_next(*next_command(summary))

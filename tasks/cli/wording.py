@@ -8,6 +8,7 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from tasks.core.cost import ManualCost, won
+from tasks.core.holds import Hold
 from tasks.core.limits import LimitState, format_rate
 from tasks.core.money import format_usd
 
@@ -59,6 +60,12 @@ def limit_notes(limit: LimitState) -> Iterator[str]:
         yield f"the provider allows about {format_rate(limit.found_per_minute)} a minute, {configured} configured"
     if limit.paused_seconds:
         yield f"paused for {duration(limit.paused_seconds)}: the provider asked for it"
+
+
+def hold(hold: Hold, timezone: str) -> str:
+    """``whole batch, since 2026-11-22 18:00:00 KST: paused by a person``; until when, where that is known."""
+    until = "" if hold.until is None else f", until {clock(hold.until, timezone)}"
+    return f"{hold.model or 'whole batch'}, since {clock(hold.since, timezone)}{until}: {hold.message}"
 
 
 def manual(cost: ManualCost) -> str:

@@ -76,6 +76,12 @@ _CLASSES: Mapping[str, tuple[str, str]] = {
     "refused": ("콘텐츠 정책", "Content policy"),
     "invalid": ("잘못된 요청", "Invalid request"),
     "account": ("키·크레딧·한도", "Key, credit or quota"),
+    "paused": ("일시 정지", "Paused"),
+    "budget": ("배치 예산 소진", "Budget reached"),
+    "day_budget": ("하루 예산 소진", "Day's budget reached"),
+    "failures": ("같은 오류 반복", "Same error again and again"),
+    "publish": ("게시 전 확인 대기", "Waits to be looked at"),
+    "cancelled": ("취소됨", "Cancelled"),
     "skipped_row": ("잘못된 행", "Bad row"),
 }
 
@@ -83,23 +89,27 @@ _AGAIN = (
     "`imagechord export --failed`로 행을 받아 다시 실행하세요.",
     "export these rows with `imagechord export --failed` and run that file.",
 )
+_RETRY = (
+    "`imagechord retry`로 다시 시도하세요 (보류된 이미지는 `imagechord resume`).",
+    "try again with `imagechord retry`, or what is on hold with `imagechord resume`.",
+)
 
 _MENDS: Mapping[str, tuple[str, str]] = {
     "not_sent": (
-        f"`imagechord doctor`로 주소와 네트워크를 확인한 뒤, {_AGAIN[0]}",
-        f"Check the address and the network with `imagechord doctor`, then {_AGAIN[1]}",
+        f"`imagechord doctor`로 주소와 네트워크를 확인한 뒤, {_RETRY[0]}",
+        f"Check the address and the network with `imagechord doctor`, then {_RETRY[1]}",
     ),
     "rate_limited": (
-        f"`config/models.toml`의 한도를 낮춘 뒤, {_AGAIN[0]}",
-        f"Lower the model's limits in `config/models.toml`, then {_AGAIN[1]}",
+        f"`config/models.toml`의 한도를 낮춘 뒤, {_RETRY[0]}",
+        f"Lower the model's limits in `config/models.toml`, then {_RETRY[1]}",
     ),
-    "overloaded": (f"잠시 뒤 {_AGAIN[0]}", f"Later on, {_AGAIN[1]}"),
+    "overloaded": (f"잠시 뒤 {_RETRY[0]}", f"Later on, {_RETRY[1]}"),
     "ambiguous": (
         "이미 과금되었을 수 있습니다. 서비스의 사용 내역을 먼저 확인하세요.",
         "It may have been paid for: look at the provider's own records first.",
     ),
-    "no_image": (f"잠시 뒤 {_AGAIN[0]}", f"Later on, {_AGAIN[1]}"),
-    "bad_bytes": (f"잠시 뒤 {_AGAIN[0]}", f"Later on, {_AGAIN[1]}"),
+    "no_image": (f"잠시 뒤 {_RETRY[0]}", f"Later on, {_RETRY[1]}"),
+    "bad_bytes": (f"잠시 뒤 {_RETRY[0]}", f"Later on, {_RETRY[1]}"),
     "refused": (
         f"같은 프롬프트는 다시 거절됩니다. 문구를 고치세요: {_AGAIN[0]}",
         f"The same prompt will be refused again. To reword it, {_AGAIN[1]}",
@@ -111,6 +121,24 @@ _MENDS: Mapping[str, tuple[str, str]] = {
     "account": (
         "`imagechord doctor`로 API 키, 크레딧, 사용 한도를 확인하세요.",
         "Check the API key, the credit and the quota with `imagechord doctor`.",
+    ),
+    "paused": ("`imagechord resume`으로 이어서 진행하세요.", "Go on with `imagechord resume`."),
+    "budget": (
+        "`imagechord resume --budget USD`로 예산을 늘려 이어서 진행하세요.",
+        "Go on with more money: `imagechord resume --budget USD`.",
+    ),
+    "day_budget": ("다음 날 자동으로 이어집니다.", "It goes on by itself the next day."),
+    "failures": (
+        "메시지의 원인을 해결한 뒤 `imagechord resume`으로 이어서 진행하세요.",
+        "Mend what the message names, then go on with `imagechord resume`.",
+    ),
+    "publish": (
+        "확인한 이미지는 `imagechord publish`로 게시하세요.",
+        "Look at them, then publish them with `imagechord publish`.",
+    ),
+    "cancelled": (
+        "`imagechord retry --only cancelled`로 취소를 되돌릴 수 있습니다.",
+        "`imagechord retry --only cancelled` takes it back.",
     ),
     "skipped_row": (f"행을 고치세요: {_AGAIN[0]}", f"To mend it, {_AGAIN[1]}"),
 }

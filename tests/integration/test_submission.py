@@ -101,6 +101,7 @@ def test_the_same_file_and_options_have_the_same_digest(tmp_path: Path) -> None:
     source.write_text("sku,name,color\nA,cup,red\n", "utf-8")
     first = digest_of(Request(source, "product", model="preview"))
     assert digest_of(Request(source, "product", model="preview")) == first
+    assert digest_of(Request(source, "product", model="preview", hold_publish=True)) == first
     assert digest_of(Request(source, "product", model="seedream-5")) != first
     source.write_text("sku,name,color\nA,cup,blue\n", "utf-8")
     assert digest_of(Request(source, "product", model="preview")) != first

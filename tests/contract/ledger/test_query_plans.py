@@ -12,9 +12,10 @@ import pytest
 from sqlalchemy import Connection, event, text
 
 from tasks.core.dispatch import Ticket
+from tasks.core.selection import Selection
 from tasks.core.states import State
 from tasks.core.waves import Bounds
-from tasks.ledger import counting, leases, limiting, reading, releasing, submitting, summing, sweeping
+from tasks.ledger import counting, leases, limiting, reading, releasing, retrying, submitting, summing, sweeping
 from tasks.ledger.dispatching import redispatch
 from tasks.ledger.engine import Ledger, parse_database_url
 from tests.contract.ledger.large import fill
@@ -41,6 +42,11 @@ QUESTIONS: dict[str, Callable[[Ledger, str], object]] = {
     "calls_under_way": lambda ledger, _batch_id: limiting.calls_under_way(ledger),
     "postpone": lambda ledger, _batch_id: limiting.postpone(ledger, Ticket(1, 1), NOW),
     "end_waits": lambda ledger, _batch_id: limiting.end_waits(ledger, MODEL),
+    "revisions": lambda ledger, batch_id: reading.revisions(ledger, batch_id, "SKU-00001"),
+    "require_keys": lambda ledger, batch_id: reading.require_keys(ledger, batch_id, ["SKU-00001"]),
+    "undelivered": sweeping.undelivered,
+    "chosen": lambda ledger, batch_id: list(retrying.chosen(ledger, batch_id, Selection())),
+    "retry": lambda ledger, batch_id: retrying.retry(ledger, batch_id, Selection()),
     "claim_message": lambda ledger, batch_id: summing.claim_message(ledger, batch_id, "end", "worker"),
 }
 

@@ -9,7 +9,7 @@ import pytest
 from tasks.core.errors import InputError, Superseded
 from tasks.core.plan import RowProblem
 from tasks.core.states import State
-from tasks.ledger import reading, submitting
+from tasks.ledger import holding, reading, submitting
 from tests.contract.ledger.scene import Scene, new_batch, planned, race
 
 
@@ -96,11 +96,21 @@ def test_skipped_rows_are_kept_by_line(scene: Scene) -> None:
 
 
 def test_the_same_run_is_found_while_it_is_unfinished(scene: Scene) -> None:
-    """A run of the same rows and options is recognised until nothing in it is active."""
+    """A run of the same rows and options is recognised until nothing in it is active, or waits for somebody."""
     batch_id = scene.submit(1)
     assert submitting.find_unfinished(scene.ledger, "d" * 64) == batch_id
     assert submitting.find_unfinished(scene.ledger, "e" * 64) is None
+    holding.pause(scene.ledger, batch_id)
+    assert submitting.find_unfinished(scene.ledger, "d" * 64) == batch_id
+    holding.resume(scene.ledger, batch_id)
     scene.publish(scene.release(batch_id)[0].ticket)
+    assert submitting.find_unfinished(scene.ledger, "d" * 64) is None
+
+
+def test_a_cancelled_run_is_not_found(scene: Scene) -> None:
+    """The same rows are a new batch then, which delivers what was bought."""
+    batch_id = scene.submit(1)
+    holding.cancel(scene.ledger, batch_id)
     assert submitting.find_unfinished(scene.ledger, "d" * 64) is None
 
 

@@ -14,7 +14,7 @@ from tasks.core.holds import Reason
 from tasks.core.limits import LimitState
 from tasks.core.states import State
 from tasks.core.summary import BatchSummary, FailureGroup
-from tasks.delivery.slack_messages import finished, started
+from tasks.delivery.slack_messages import finished, going_on, started
 from tasks.delivery.slack_messages import refused as refused_batch
 from tasks.delivery.slack_text import as_text
 from tasks.delivery.slack_words import ENGLISH, KOREAN
@@ -255,3 +255,34 @@ def test_whatever_the_problems_are_slack_takes_the_refusal(problems: list[str]) 
     """Inside every limit."""
     message = refused_batch(summary(phase="refused", problems=tuple(problems)))
     assert list(block_kit_problems(message)) == []
+
+
+@pytest.mark.parametrize(
+    ("language", "says"),
+    [
+        ("ko", "🚀 products.csv: 2차 진행을 시작합니다 (이미지 7장)"),
+        ("en", "🚀 products.csv: round 2 begins (images: 7)"),
+    ],
+)
+def test_a_later_round_says_how_many_go_on(language: Any, says: str) -> None:
+    """Not how many the batch has in all."""
+    message = going_on(summary(round=2, counts={State.PUBLISHED: 17, State.PLANNED: 7}), language=language)
+    assert as_text(message).splitlines()[0] == says
+
+
+@pytest.mark.parametrize("language", ["ko", "en"])
+def test_what_waits_says_how_it_goes_on(language: Any) -> None:
+    """Each reason with its command; what goes on by itself says so, and what has failed asks for nothing."""
+    groups = (
+        FailureGroup(State.HELD, Reason.PAUSED, "generate", "paused by a person", 5, ("A",)),
+        FailureGroup(State.HELD, Reason.PUBLISH, "patch_cms", "", 4, ("B",)),
+        FailureGroup(State.HELD, Reason.DAY_BUDGET, "generate", "", 3, ("C",)),
+        FailureGroup(State.UNKNOWN, ErrorClass.AMBIGUOUS, "generate", "", 2, ("D",)),
+        refused(1),
+    )
+    counts = {State.HELD: 12, State.UNKNOWN: 2, State.REFUSED: 1}
+    text = as_text(finished(summary(counts=counts, failures=groups), language=language))
+    for command in ("resume 01JT2Z", "publish 01JT2Z", "retry 01JT2Z --only unknown"):
+        assert f"imagechord {command}\n" in text
+    assert text.count("imagechord") == 3
+    assert {"ko": "자동으로 이어집니다", "en": "goes on by itself"}[language] in text

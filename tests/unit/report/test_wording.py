@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tasks.core.errors import ErrorClass
+from tasks.core.holds import Reason
 from tasks.core.states import State
 from tasks.report import wording
 from tasks.report.manifest import SKIPPED, SKIPPED_CLASS
@@ -11,9 +12,10 @@ from tasks.report.wording import Language
 
 @pytest.mark.parametrize("language", ["ko", "en"])
 def test_every_state_and_class_has_a_label_and_every_class_a_mend(language: Language) -> None:
-    """A new state or error class cannot reach a reader as a bare identifier."""
+    """A new state, error class or reason of holds cannot reach a reader as a bare identifier."""
     assert set(wording.state_labels(language)) == {*(state.value for state in State), SKIPPED}
-    assert set(wording.class_labels(language)) == {*(each.value for each in ErrorClass), SKIPPED_CLASS}
+    reasons = {each.value for words in (ErrorClass, Reason) for each in words}
+    assert set(wording.class_labels(language)) == {*reasons, SKIPPED_CLASS}
     assert set(wording.mends(language)) == set(wording.class_labels(language))
 
 
