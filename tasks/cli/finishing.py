@@ -46,8 +46,8 @@ def open_ledger(services: Services) -> Ledger:
 
 
 def exit_code(summary: BatchSummary) -> int:
-    """0 all published, 1 finished with failures, 3 waiting for a person."""
-    if summary.waiting:
+    """0 all published, 1 finished with failures, 3 waiting for a person (perhaps with calls still in flight)."""
+    if summary.waiting or summary.active:
         return WAITING
     return WITH_FAILURES if summary.failed else PUBLISHED
 
