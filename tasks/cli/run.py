@@ -76,6 +76,8 @@ def _goes_on(services: Services, request: Request, batch_id: str) -> bool:
             holding.resume(ledger, batch_id, asked)
         case _:
             pass
+    if request.hold_publish:
+        submitting.hold_publish(ledger, batch_id)
     note(f"going on with {batch_id}: the same rows and options, not finished yet")
     return True
 

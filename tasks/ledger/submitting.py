@@ -201,6 +201,12 @@ def clear(connection: Connection, batch_id: str) -> None:
     connection.execute(delete(skipped_row).where(skipped_row.c.batch_id == batch_id))
 
 
+def hold_publish(ledger: Ledger, batch_id: str) -> None:
+    """From now on a batch's pictures wait to be looked at before the CMS is written."""
+    with ledger.write() as connection:
+        connection.execute(update(batch).where(batch.c.id == batch_id).values(hold_publish=True))
+
+
 def find_unfinished(ledger: Ledger, digest: str) -> str | None:
     """The newest started batch of the same rows and options in which something is under way, or waits.
 

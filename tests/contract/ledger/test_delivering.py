@@ -11,7 +11,7 @@ from tasks.core.errors import Account, Invalid, Overloaded, Superseded
 from tasks.core.holds import Reason
 from tasks.core.retry import Decision
 from tasks.core.states import State
-from tasks.ledger import summing, sweeping
+from tasks.ledger import submitting, summing, sweeping
 from tasks.ledger.delivering import load, settle_delivery_failure, settle_published, settle_uploaded
 from tasks.ledger.dispatching import redispatch
 from tests.contract.ledger.scene import Scene, planned, race
@@ -137,3 +137,14 @@ def test_a_picture_waits_to_be_looked_at_where_that_is_wished(scene: Scene) -> N
         with pytest.raises(Superseded, match="is held"):
             load(scene.ledger, ticket, step)
     assert summing.is_resting(scene.ledger, row.batch_id)
+
+
+def test_the_wish_to_look_may_come_later(scene: Scene) -> None:
+    """It counts for what is uploaded from then on."""
+    first, second = scene.tickets(2)
+    for ticket in (first, second):
+        scene.generate(ticket)
+    scene.upload(first)
+    submitting.hold_publish(scene.ledger, scene.image(first.image_id).batch_id)
+    scene.upload(second)
+    assert [scene.image(ticket.image_id).state for ticket in (first, second)] == [State.UPLOADED, State.HELD]
