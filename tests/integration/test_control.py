@@ -12,7 +12,7 @@ from tasks.core.selection import Edit, Selection
 from tasks.core.states import State
 from tasks.ledger import holding
 from tests.integration.conftest import MakeStack
-from tests.integration.stack import NERVOUS, Stack, prompt_of, rows
+from tests.integration.stack import NERVOUS, PATIENT, Stack, prompt_of, rows
 from tests.stand_ins.anycap_api import AnycapApi, Fault
 from tests.stand_ins.cms import CmsStandIn
 from tests.stand_ins.slack import SlackStandIn
@@ -140,9 +140,10 @@ def test_a_person_looks_before_the_cms_is_written(make_stack: MakeStack, api: An
     assert [message["text"][0] for message in slack.messages] == ["🚀", "⚠", "🚀", "⚠", "🚀", "✅"]
 
 
-def test_pictures_that_were_bought_before_wait_for_a_look_too(stack: Stack, api: AnycapApi) -> None:
-    """More of them than one wave holds: nothing but uploads lets the next wave go."""
+def test_pictures_that_were_bought_before_wait_for_a_look_too(make_stack: MakeStack, api: AnycapApi) -> None:
+    """More of them than one wave holds: nothing but uploads lets the next wave go, long before a sweep."""
     names = [f"mug-{number}" for number in range(40)]
+    stack = make_stack(PATIENT + "wave_max_images = 10\nsweep_every_seconds = 300.0\n")
     stack.start_worker()
     stack.run(rows(names))
     batch_id = stack.run(rows(names), hold_publish=True)
