@@ -181,8 +181,13 @@ def _next_round(connection: Connection, batch_id: str, selection: Selection, cat
     mine = batch.c.id == batch_id
     if catalogue:
         frozen = connection.execute(select(batch.c.catalogue).where(mine).with_for_update()).scalar_one()
-        values["catalogue"] = frozen | {part: {**frozen.get(part, {}), **more} for part, more in catalogue.items()}
+        values["catalogue"] = frozen | {part: _joined(frozen.get(part), more) for part, more in catalogue.items()}
     if State.CANCELLED in selection.states:
         values["phase"] = "started"
         connection.execute(delete(hold).where(hold.c.batch_id == batch_id, hold.c.reason == Reason.CANCELLED))
     connection.execute(update(batch).where(mine).values(**values))
+
+
+def _joined(before: Any, more: Any) -> Any:
+    """A part of the catalogue with what is new in it: names and what they stand for, or a list."""
+    return {**(before or {}), **more} if isinstance(more, Mapping) else [*(before or []), *more]

@@ -159,14 +159,15 @@ def test_an_edit_makes_another_picture_of_the_image(scene: Scene) -> None:
     """Model, prompt and fingerprint are the new ones; a model that is new to the batch can be bought from."""
     batch_id, images = ended(scene)
     new = planned(2, model=NEW_MODEL, fingerprint="f" * 64)
-    more = {"models": {NEW_MODEL: {"alias": NEW_MODEL}}, "prices_usd_micros": {NEW_MODEL: 7}, "templates": {}}
+    more = {"models": {NEW_MODEL: {"alias": NEW_MODEL}}, "prices_usd_micros": {NEW_MODEL: 7}, "names": [NEW_MODEL]}
     retried = retrying.retry(scene.ledger, batch_id, Selection(), {images[State.REFUSED]: new}, more)
     assert retried.images == 1
     (dispatch,) = scene.release(batch_id, model=NEW_MODEL)
     claim = scene.claim(dispatch.ticket)
     assert (claim.spec["alias"], claim.price_usd_micros, claim.fingerprint) == (NEW_MODEL, 7, "f" * 64)
     assert scene.image(images[State.FAILED]).state == State.FAILED
-    assert scene.batch(batch_id).catalogue["prices_usd_micros"][MODEL] == PRICE
+    frozen = scene.batch(batch_id).catalogue
+    assert (frozen["prices_usd_micros"][MODEL], frozen["names"]) == (PRICE, [NEW_MODEL])
 
 
 def test_a_worker_that_knows_the_batch_learns_of_its_new_model(scene: Scene) -> None:
