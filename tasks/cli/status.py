@@ -12,7 +12,7 @@ from tasks import progress
 from tasks.cli import data, options
 from tasks.cli.console import output, print_facts, print_json, print_next, print_table
 from tasks.cli.finishing import next_command, open_ledger, print_refusal
-from tasks.cli.wording import clock, counted, limit_notes, limits, money, time_left
+from tasks.cli.wording import clock, counted, held_delivery, limit_notes, limits, money, time_left
 from tasks.core.eta import BatchProgress
 from tasks.core.limits import format_rate
 from tasks.core.states import State
@@ -57,6 +57,8 @@ def status(
     for limit in summary.limits:
         for text in limit_notes(limit):
             output.print(f"  [yellow]{escape(limit.name)}[/yellow]: {escape(text)}")
+    for outage in summary.outages:
+        output.print(f"  [red]{escape(held_delivery(outage, services.settings.preferences.timezone))}[/red]")
     for group in summary.failures:
         _print_reason(group)
     if summary.waiting and not summary.active:

@@ -17,7 +17,7 @@ from tasks import health, progress
 from tasks.cli import options
 from tasks.cli.console import errors, note
 from tasks.cli.finishing import open_ledger, say_going_on, say_goodbye, say_refused
-from tasks.cli.wording import time_left
+from tasks.cli.wording import destination_name, time_left
 from tasks.core.eta import BatchProgress
 from tasks.core.limits import format_rate
 from tasks.core.states import ENDED, WAITING, State
@@ -116,7 +116,7 @@ class _Bar(Progress):
         yield Padding(Text(self._states, style="dim", no_wrap=True, overflow="ellipsis"), (0, 0, 0, 1))
 
     def show(self, going: BatchProgress) -> None:
-        self._states = _states(going.counts)
+        self._states = _states(going)
         self.update(self._task, completed=_done(going.counts), pace=_pace(going))
 
 
@@ -129,7 +129,7 @@ class _Lines:
         done = _done(going.counts)
         if done == self._total or time.monotonic() > self._next:
             self._next = time.monotonic() + _LINE_EVERY_SECONDS
-            told = "; ".join(part for part in (_pace(going), _states(going.counts)) if part)
+            told = "; ".join(part for part in (_pace(going), _states(going)) if part)
             errors.print(f"{done:,}/{self._total:,} pictures" + (f"  {told}" if told else ""), markup=False)
 
 
@@ -137,8 +137,11 @@ def _done(counts: Counts) -> int:
     return sum(count for state, count in counts.items() if state in ENDED | WAITING)
 
 
-def _states(counts: Counts) -> str:
-    return ", ".join(f"{counts[s]:,} {s}" for s in State if counts.get(s) and s is not State.PUBLISHED)
+def _states(going: BatchProgress) -> str:
+    counts = going.counts
+    held = [f"delivery to {destination_name(outage.destination)} is held" for outage in going.outages]
+    states = [f"{counts[s]:,} {s}" for s in State if counts.get(s) and s is not State.PUBLISHED]
+    return ", ".join([*held, *states])
 
 
 def _pace(going: BatchProgress) -> str:

@@ -8,8 +8,9 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from tasks.core.cost import ManualCost, won
-from tasks.core.limits import LimitState, format_rate
+from tasks.core.limits import CMS, LimitState, format_rate
 from tasks.core.money import format_usd
+from tasks.core.outages import S3, Outage
 
 
 def counted(number: int, noun: str) -> str:
@@ -59,6 +60,17 @@ def limit_notes(limit: LimitState) -> Iterator[str]:
         yield f"the provider allows about {format_rate(limit.found_per_minute)} a minute, {configured} configured"
     if limit.paused_seconds:
         yield f"paused for {duration(limit.paused_seconds)}: the provider asked for it"
+
+
+def destination_name(destination: str) -> str:
+    """``public storage``, ``the CMS``."""
+    return {S3: "public storage", CMS: "the CMS"}[destination]
+
+
+def held_delivery(outage: Outage, timezone: str) -> str:
+    """Since when pictures wait for a destination, why, and that nobody need do anything else."""
+    where, since = destination_name(outage.destination), clock(outage.since, timezone)
+    return f"delivery to {where} is held since {since}, and goes on by itself when it is back: {outage.message}"
 
 
 def manual(cost: ManualCost) -> str:

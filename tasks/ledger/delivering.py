@@ -118,10 +118,22 @@ def settle_delivery_failure(
     }
     if decision.end is not None:
         values["state"] = decision.end
+    elif decision.parks:
+        values |= _parked()
     elif decision.gives_back:
         # The state stays; the sweep sends it again after the wait.
         values["not_before"] = datetime.now(UTC) + timedelta(seconds=decision.wait_seconds or 0.0)
     _move(ledger, delivery, step, **values)
+
+
+def park(ledger: Ledger, delivery: Delivery, step: StepName) -> None:
+    """Let an image wait, untried, until its destination is back. Raises Superseded when it has moved meanwhile."""
+    _move(ledger, delivery, step, **_parked())
+
+
+def _parked() -> dict[str, Any]:
+    """Its wait is over at once, but the sweep leaves what is held alone; an outage's failures are not the image's."""
+    return {"not_before": datetime.now(UTC), "delivery_attempts": 0}
 
 
 def _move(ledger: Ledger, delivery: Delivery, step: StepName, **values: Any) -> None:

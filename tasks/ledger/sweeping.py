@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, select, update
 
+from tasks.core.outages import DESTINATIONS, WAITS_IN, Outage
 from tasks.core.states import State
 from tasks.ledger.dispatching import lost
 from tasks.ledger.engine import Ledger
@@ -14,14 +16,37 @@ from tasks.ledger.schema import batch, image, summary, worker
 from tasks.ledger.summing import resting
 
 
-def unclaimed_before(ledger: Ledger, moment: datetime, limit: int = 1000) -> list[int]:
-    """Images that were sent before ``moment`` and that nobody has taken or finished since, or whose wait is over."""
+def unclaimed_before(ledger: Ledger, moment: datetime, limit: int = 1000, *, held: Collection[State] = ()) -> list[int]:
+    """Images that were sent before ``moment`` and that nobody has taken or finished since, or whose wait is over.
+
+    Those in a ``held`` state wait for a destination that is down: they are left alone.
+    """
+    query = select(image.c.id).where(lost(datetime.now(UTC), moment), image.c.state.not_in(held))
     with ledger.read() as connection:
-        return list(
-            connection.scalars(
-                select(image.c.id).where(lost(datetime.now(UTC), moment)).order_by(image.c.id).limit(limit)
-            )
-        )
+        return list(connection.scalars(query.order_by(image.c.id).limit(limit)))
+
+
+def next_probe(ledger: Ledger, state: State) -> int | None:
+    """Of the images that wait for their destination in this state, the one whose last try is longest ago."""
+    parked = (image.c.state == state, image.c.not_before <= datetime.now(UTC))
+    with ledger.read() as connection:
+        return connection.scalar(select(image.c.id).where(*parked).order_by(image.c.moved_at, image.c.id).limit(1))
+
+
+def give_up_waiting(ledger: Ledger, outage: Outage, since: datetime) -> int:
+    """Hold the images that have waited for this destination since before then, with its error; returns how many.
+
+    From there they are a person's, who is told by the batch's summary.
+    """
+    state, step = WAITS_IN[outage.destination], DESTINATIONS[outage.destination]
+    waiting = (image.c.state == state, image.c.not_before.is_not(None), image.c.generated_at <= since)
+    error = {"error_class": outage.error_class, "error_step": step, "error_message": outage.message}
+    with ledger.write() as connection:
+        ids = select(image.c.id).where(*waiting).order_by(image.c.id).with_for_update()
+        moved = update(image).where(image.c.id.in_(ids), image.c.state == state)
+        return connection.execute(
+            moved.values(state=State.HELD, not_before=None, moved_at=datetime.now(UTC), **error)
+        ).rowcount
 
 
 def releasable(ledger: Ledger) -> list[str]:

@@ -9,10 +9,11 @@ from typing import NoReturn
 from tasks.core.dispatch import StepName, Ticket
 from tasks.core.errors import ImageEnded, LedgerUnavailable, Overloaded, StepError, Superseded
 from tasks.core.retry import Failure, after_delivery
-from tasks.ledger.delivering import load, settle_delivery_failure
+from tasks.ledger.delivering import load, park, settle_delivery_failure
 from tasks.ledger.rows import Delivery
 from tasks.services import Services
 from tasks.steps.ending import follow
+from tasks.steps.outage import is_outage, it_lives, may_try
 
 logger = logging.getLogger(__name__)
 
@@ -20,11 +21,14 @@ logger = logging.getLogger(__name__)
 def deliver(services: Services, ticket: Ticket, step: StepName, act: Callable[[Services, Delivery], None]) -> None:
     """Run one free, idempotent step. ``act`` does it and settles; it raises StepError when it cannot.
 
-    Raises RetryLater, ImageEnded or Superseded.
+    While the destination is down the image waits in the ledger. Raises RetryLater, ImageEnded or Superseded.
     """
     delivery = load(services.ledger, ticket, step)
     if delivery is None:
         return
+    if not may_try(services, delivery, step):
+        park(services.ledger, delivery, step)
+        raise Superseded(f"{delivery.batch_id} {delivery.key}: {step} waits until its destination is back")
     try:
         act(services, delivery)
         logger.info("%s %s: %s done", delivery.batch_id, delivery.key, step)
@@ -36,10 +40,17 @@ def deliver(services: Services, ticket: Ticket, step: StepName, act: Callable[[S
         # Our own mistake must end as a state, not as a silent row.
         logger.exception("%s %s: unexpected error in %s", delivery.batch_id, delivery.key, step)
         _fail(services, delivery, step, Overloaded(f"unexpected {type(error).__name__}: {error}"))
+    else:
+        it_lives(services, step)
 
 
 def _fail(services: Services, delivery: Delivery, step: StepName, error: StepError) -> NoReturn:
-    failure = Failure(error.error_class, attempts=delivery.attempt, retry_after_seconds=error.retry_after_seconds)
+    failure = Failure(
+        error.error_class,
+        attempts=delivery.attempt,
+        retry_after_seconds=error.retry_after_seconds,
+        outage=is_outage(services, delivery, step, error),
+    )
     decision = after_delivery(failure, services.retry_rules)
     settle_delivery_failure(services.ledger, delivery, step, error, decision)
     follow(services, delivery, step, error, decision)

@@ -10,6 +10,7 @@ from tasks.celery import app
 from tasks.core import routing
 from tasks.core.dispatch import Ticket
 from tasks.core.errors import Ambiguous, ErrorClass, Superseded
+from tasks.core.outages import WAITS_IN
 from tasks.core.retry import Failure, after_generate
 from tasks.ledger import leases, sweeping, unplanned
 from tasks.ledger.claiming import orphan
@@ -29,7 +30,15 @@ _SETTLING = timedelta(minutes=5)
 
 def sweep_once(services: Services) -> None:
     """One pass over everything that may be stuck; what fails in one part does not keep the others from their work."""
-    for heal in (_bury_the_dead, _settle_orphans, _send_lost_again, _begin_unbegun, _release_due, _summarise_resting):
+    for heal in (
+        _bury_the_dead,
+        _settle_orphans,
+        _send_lost_again,
+        _probe_destinations,
+        _begin_unbegun,
+        _release_due,
+        _summarise_resting,
+    ):
         with left_to_the_sweep(heal.__name__.strip("_")):
             heal(services)
 
@@ -79,8 +88,9 @@ def _send_lost_again(services: Services) -> None:
     death = leases.last_death(ledger, _expires(services))
     gone_before = max(filter(None, (death, broker_epoch(services))))
     silent_since = datetime.now(UTC) - timedelta(seconds=services.settings.preferences.unclaimed_after_seconds)
-    gone = sweeping.unclaimed_before(ledger, gone_before, _MOST_AT_ONCE)
-    silent = sweeping.unclaimed_before(ledger, silent_since, _MOST_AT_ONCE)
+    held = [WAITS_IN[outage.destination] for outage in services.breaker.look()]
+    gone = sweeping.unclaimed_before(ledger, gone_before, _MOST_AT_ONCE, held=held)
+    silent = sweeping.unclaimed_before(ledger, silent_since, _MOST_AT_ONCE, held=held)
     if not gone and not silent:
         return
     known = under_way(services.redis, [queue.name for queue in app.conf.task_queues])
@@ -89,6 +99,19 @@ def _send_lost_again(services: Services) -> None:
     if lost:
         logger.warning("sweep: sending %d images again", len(lost))
         graph.publish(redispatch(ledger, sorted(lost), max(gone_before, silent_since)))
+
+
+def _probe_destinations(services: Services) -> None:
+    """Send one picture to a destination that takes nothing, when it is time to; in the end, leave them to a person."""
+    longest = timedelta(hours=services.settings.preferences.deliver_for_hours)
+    ledger = services.ledger
+    for outage in services.breaker.look():
+        given_up_before = datetime.now(UTC) - longest
+        if outage.since <= given_up_before and sweeping.give_up_waiting(ledger, outage, given_up_before):
+            logger.warning("sweep: %s takes nothing since %s: its pictures are held", outage.destination, outage.since)
+        probe = sweeping.next_probe(ledger, WAITS_IN[outage.destination]) if outage.probe_due else None
+        if probe is not None:
+            graph.publish(redispatch(ledger, [probe]))
 
 
 def _begin_unbegun(services: Services) -> None:
