@@ -20,7 +20,10 @@ WAITS_IN = {S3: State.GENERATED, CMS: State.UPLOADED}
 """The state in which a picture waits for its destination."""
 
 PASSING = frozenset({ErrorClass.NOT_SENT, ErrorClass.RATE_LIMITED, ErrorClass.OVERLOADED})
-"""Errors that may be the destination's own trouble; any other answer shows that it lives."""
+"""Errors that may be the destination's own trouble."""
+
+ANSWERS = frozenset({ErrorClass.INVALID, ErrorClass.REFUSED, ErrorClass.ACCOUNT})
+"""Errors that show that the destination lives."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,9 @@ def unclaimed_before(ledger: Ledger, moment: datetime, limit: int = 1000, *, hel
 
     Those in a ``held`` state wait for a destination that is down: they are left alone.
     """
-    query = select(image.c.id).where(lost(datetime.now(UTC), moment), image.c.state.not_in(held))
+    query = select(image.c.id).where(lost(datetime.now(UTC), moment))
+    if held:
+        query = query.where(image.c.state.not_in(held))
     with ledger.read() as connection:
         return list(connection.scalars(query.order_by(image.c.id).limit(limit)))
 

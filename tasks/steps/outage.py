@@ -10,7 +10,7 @@ import redis
 
 from tasks.core.dispatch import StepName
 from tasks.core.errors import StepError
-from tasks.core.outages import PASSING, destination_of
+from tasks.core.outages import ANSWERS, PASSING, destination_of
 from tasks.delivery.slack_messages import delivery_goes_on, delivery_held
 from tasks.ledger.rows import Delivery
 from tasks.services import Services
@@ -29,8 +29,9 @@ def may_try(services: Services, delivery: Delivery, step: StepName) -> bool:
 
 def is_outage(services: Services, delivery: Delivery, step: StepName, error: StepError) -> bool:
     """Tell the breaker of a failure; whether it is the destination's rather than the image's."""
-    if error.error_class not in PASSING:
+    if error.error_class in ANSWERS:
         it_lives(services, step)
+    if error.error_class not in PASSING:
         return False
     try:
         held, news = services.breaker.failed(
