@@ -12,6 +12,8 @@ from tasks.core.limits import CMS, LimitState, format_rate
 from tasks.core.money import format_usd
 from tasks.core.outages import S3, Outage
 
+_DESTINATIONS = {S3: "public storage", CMS: "the CMS"}
+
 
 def counted(number: int, noun: str) -> str:
     """``1 row``, ``2,400 rows``."""
@@ -62,14 +64,9 @@ def limit_notes(limit: LimitState) -> Iterator[str]:
         yield f"paused for {duration(limit.paused_seconds)}: the provider asked for it"
 
 
-def destination_name(destination: str) -> str:
-    """``public storage``, ``the CMS``."""
-    return {S3: "public storage", CMS: "the CMS"}[destination]
-
-
 def held_delivery(outage: Outage, timezone: str) -> str:
     """Since when pictures wait for a destination, why, and that nobody need do anything else."""
-    where, since = destination_name(outage.destination), clock(outage.since, timezone)
+    where, since = _DESTINATIONS[outage.destination], clock(outage.since, timezone)
     return f"delivery to {where} is held since {since}, and goes on by itself when it is back: {outage.message}"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -104,11 +106,28 @@ def check_outage(destination: Destination, make_stack: MakeStack, api: AnycapApi
         assert stack.counts(batch_id).counts == waiting, "nothing has ended or moved"
         # What opened it, what the threads had in hand, and probes: a few at first, then one in each longest pause.
         assert destination.calls() <= 5 + WORKERS * THREADS + 3 + took / LONGEST_SECONDS
-        destination.come_back()
-        stack.wait(batch_id, 60)
+        with watched(stack) as watching:
+            destination.come_back()
+            stack.wait(batch_id, 60)
+        assert watching.returncode == 0
         assert stack.counts(batch_id).counts == {State.PUBLISHED: IMAGES}
         assert len(api.charges) == IMAGES
         check_slack(slack, destination)
+
+
+@contextmanager
+def watched(stack: Stack) -> Iterator[subprocess.Popen[bytes]]:
+    """Have somebody who begins to watch the batch, and is told of the outage at once; leave when it has ended."""
+    with (stack.folder / "watch.log").open("wb") as log:
+        command = [sys.executable, "-c", "from tasks.cli.main import main; main()", "watch"]
+        watching = subprocess.Popen(command, env=stack.environment, cwd=stack.folder, stdout=log, stderr=log)
+    try:
+        wait_until(lambda: "is held since" in (stack.folder / "watch.log").read_text(), 30, "the news of the outage")
+        yield watching
+        watching.wait(30)
+    finally:
+        watching.kill()
+        watching.wait()
 
 
 def check_said(stack: Stack, destination: Destination) -> None:
