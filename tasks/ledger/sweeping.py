@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import UTC, datetime
 
-from sqlalchemy import Select, select, update
+from sqlalchemy import Select, select
 
-from tasks.core.outages import DESTINATIONS, WAITS_IN, Outage
 from tasks.core.states import State
 from tasks.ledger.dispatching import lost
 from tasks.ledger.engine import Ledger
@@ -35,20 +34,11 @@ def next_probe(ledger: Ledger, state: State) -> int | None:
         return connection.scalar(select(image.c.id).where(*parked).order_by(image.c.moved_at, image.c.id).limit(1))
 
 
-def give_up_waiting(ledger: Ledger, outage: Outage, since: datetime) -> int:
-    """Hold the images that have waited for this destination since before then, with its error; returns how many.
-
-    From there they are a person's, who is told by the batch's summary.
-    """
-    state, step = WAITS_IN[outage.destination], DESTINATIONS[outage.destination]
-    waiting = (image.c.state == state, image.c.not_before.is_not(None), image.c.generated_at <= since)
-    error = {"error_class": outage.error_class, "error_step": step, "error_message": outage.message}
-    with ledger.write() as connection:
-        ids = select(image.c.id).where(*waiting).order_by(image.c.id).with_for_update()
-        moved = update(image).where(image.c.id.in_(ids), image.c.state == state)
-        return connection.execute(
-            moved.values(state=State.HELD, not_before=None, moved_at=datetime.now(UTC), **error)
-        ).rowcount
+def waiting_since(ledger: Ledger, state: State, moment: datetime) -> list[str]:
+    """Batches of which a picture that was paid for before then still waits for its destination in this state."""
+    waiting = (image.c.state == state, image.c.not_before.is_not(None), image.c.generated_at <= moment)
+    with ledger.read() as connection:
+        return list(connection.scalars(select(image.c.batch_id).where(*waiting).distinct()))
 
 
 def releasable(ledger: Ledger) -> list[str]:

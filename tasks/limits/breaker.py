@@ -29,7 +29,7 @@ class Verdict(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class BreakerRules:
+class OutageRules:
     """So many different images in a row open it; then a pause before each probe, twice as long after each failed one.
 
     The longest pause is also how long a probe may take before another image is the probe.
@@ -43,7 +43,7 @@ class BreakerRules:
 class Breaker:
     """One per process, for all destinations. Commands raise redis.RedisError."""
 
-    def __init__(self, client: redis.Redis, rules: BreakerRules) -> None:
+    def __init__(self, client: redis.Redis, rules: OutageRules) -> None:
         self._client = client
         self._rules = rules
         self._failed, self._admit = (registered(client, f"breaker_{name}") for name in ("failed", "admit"))

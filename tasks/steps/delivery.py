@@ -10,9 +10,11 @@ from tasks.core.dispatch import StepName, Ticket
 from tasks.core.errors import ImageEnded, LedgerUnavailable, Overloaded, StepError, Superseded
 from tasks.core.retry import Failure, after_delivery
 from tasks.ledger.delivering import load, park, settle_delivery_failure
+from tasks.ledger.holding import stop_delivery
 from tasks.ledger.rows import Delivery
 from tasks.services import Services
-from tasks.steps.ending import follow
+from tasks.steps.ending import announce_if_resting, follow
+from tasks.steps.held import say_held
 from tasks.steps.outage import is_outage, it_lives, may_try
 
 logger = logging.getLogger(__name__)
@@ -26,6 +28,10 @@ def deliver(services: Services, ticket: Ticket, step: StepName, act: Callable[[S
     delivery = load(services.ledger, ticket, step)
     if delivery is None:
         return
+    if delivery.stopped_by is not None:
+        stop_delivery(services.ledger, delivery, step)
+        announce_if_resting(services, delivery.batch_id)
+        raise Superseded(f"image {delivery.key!r}: its batch is on hold ({delivery.stopped_by})")
     if not may_try(services, delivery, step):
         park(services.ledger, delivery, step)
         raise Superseded(f"{delivery.batch_id} {delivery.key}: {step} waits until its destination is back")
@@ -52,5 +58,6 @@ def _fail(services: Services, delivery: Delivery, step: StepName, error: StepErr
         outage=is_outage(services, delivery, step, error),
     )
     decision = after_delivery(failure, services.retry_rules)
-    settle_delivery_failure(services.ledger, delivery, step, error, decision)
+    if settle_delivery_failure(services.ledger, delivery, step, error, decision):
+        say_held(services, delivery.batch_id)
     follow(services, delivery, step, error, decision)

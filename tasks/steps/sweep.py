@@ -10,9 +10,10 @@ from tasks.celery import app
 from tasks.core import routing
 from tasks.core.dispatch import Ticket
 from tasks.core.errors import Ambiguous, ErrorClass, Superseded
-from tasks.core.outages import WAITS_IN
+from tasks.core.holds import Reason
+from tasks.core.outages import DESTINATIONS, WAITS_IN, Outage
 from tasks.core.retry import Failure, after_generate
-from tasks.ledger import leases, sweeping, unplanned
+from tasks.ledger import holding, leases, sweeping, unplanned
 from tasks.ledger.claiming import orphan
 from tasks.ledger.dispatching import redispatch
 from tasks.ledger.settling import settle_failure
@@ -20,6 +21,7 @@ from tasks.limiting import broker_epoch
 from tasks.limits.underway import under_way
 from tasks.services import Services, current_services
 from tasks.steps.ending import announce_if_resting, left_to_the_sweep
+from tasks.steps.held import say_held
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +35,7 @@ def sweep_once(services: Services) -> None:
     for heal in (
         _bury_the_dead,
         _settle_orphans,
+        _keep_holds,
         _send_lost_again,
         _probe_destinations,
         _begin_unbegun,
@@ -78,6 +81,13 @@ def _settle_orphan(services: Services, image_id: int) -> None:
         graph.publish(redispatch(services.ledger, [image_id]))
 
 
+def _keep_holds(services: Services) -> None:
+    """Holds whose time is over end; of the others, images follow that whoever made the hold has left behind."""
+    for batch_id in holding.lift_due(services.ledger):
+        logger.info("sweep: %s goes on", batch_id)
+    holding.apply_holds(services.ledger)
+
+
 def _send_lost_again(services: Services) -> None:
     """Send the images again of which nobody has a message any more.
 
@@ -103,15 +113,23 @@ def _send_lost_again(services: Services) -> None:
 
 def _probe_destinations(services: Services) -> None:
     """Send one picture to a destination that takes nothing, when it is time to; in the end, leave them to a person."""
-    longest = timedelta(hours=services.settings.preferences.deliver_for_hours)
-    ledger = services.ledger
     for outage in services.breaker.look():
-        given_up_before = datetime.now(UTC) - longest
-        if outage.since <= given_up_before and sweeping.give_up_waiting(ledger, outage, given_up_before):
-            logger.warning("sweep: %s takes nothing since %s: its pictures are held", outage.destination, outage.since)
-        probe = sweeping.next_probe(ledger, WAITS_IN[outage.destination]) if outage.probe_due else None
+        _give_up_waiting(services, outage)
+        probe = sweeping.next_probe(services.ledger, WAITS_IN[outage.destination]) if outage.probe_due else None
         if probe is not None:
-            graph.publish(redispatch(ledger, [probe]))
+            graph.publish(redispatch(services.ledger, [probe]))
+
+
+def _give_up_waiting(services: Services, outage: Outage) -> None:
+    """Hold the batches that have waited for this outage's end for too long: nothing more is bought for them."""
+    too_long = datetime.now(UTC) - timedelta(hours=services.settings.preferences.deliver_for_hours)
+    if outage.since > too_long:
+        return
+    message = f"{DESTINATIONS[outage.destination]}: down since {outage.since:%Y-%m-%d %H:%M} UTC: {outage.message}"
+    for batch_id in sweeping.waiting_since(services.ledger, WAITS_IN[outage.destination], too_long):
+        logger.warning("sweep: %s is held: %s", batch_id, message)
+        if holding.hold_batch(services.ledger, batch_id, Reason.FAILURES, message):
+            say_held(services, batch_id)
 
 
 def _begin_unbegun(services: Services) -> None:

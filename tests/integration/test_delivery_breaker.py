@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from tasks.core.holds import Reason
 from tasks.core.states import State
 from tests.integration.conftest import MakeStack
 from tests.integration.stack import PATIENT, Stack, rows
@@ -167,7 +168,7 @@ def test_one_poisonous_record_is_its_own_trouble(make_stack: MakeStack) -> None:
 
 
 def test_in_the_end_pictures_are_left_to_a_person(make_stack: MakeStack) -> None:
-    """A CMS that does not come back: the batch rests, and its summary says what waits and why."""
+    """A CMS that does not come back: the batch is held and rests, and its summary says what waits and why."""
     with cms_destination() as destination, SlackStandIn() as slack:
         destination.go_down()
         stack = make_stack(OUTAGE + "deliver_for_hours = 0.001\n", **destination.environment, **slack.environment)
@@ -175,7 +176,8 @@ def test_in_the_end_pictures_are_left_to_a_person(make_stack: MakeStack) -> None
         batch_id = stack.run(rows(f"cup-{n}" for n in range(8)))
         assert stack.counts(batch_id).counts == {State.HELD: 8}
         images = stack.images(batch_id).values()
-        assert {(image.error_class, image.error_step) for image in images} == {("overloaded", "patch_cms")}
+        assert {image.error_class for image in images} == {Reason.FAILURES}
+        assert all("patch_cms: down since" in (image.error_message or "") for image in images)
         assert all("503" in (image.error_message or "") for image in images)
         assert "8 waiting" in slack.messages[-1]["text"]
 

@@ -8,10 +8,10 @@ import pytest
 
 from tasks.core.dispatch import StepName, Ticket
 from tasks.core.errors import Account, Invalid, Overloaded, Superseded
-from tasks.core.outages import S3, Outage
+from tasks.core.holds import Reason
 from tasks.core.retry import PARKED, Decision
 from tasks.core.states import State
-from tasks.ledger import sweeping
+from tasks.ledger import holding, sweeping
 from tasks.ledger.delivering import load, park, settle_delivery_failure, settle_published, settle_uploaded
 from tasks.ledger.dispatching import redispatch
 from tests.contract.ledger.scene import Scene, planned, race
@@ -149,9 +149,9 @@ def test_probes_take_turns(scene: Scene) -> None:
     assert sorted(probed) == [ticket.image_id for ticket in tickets]
 
 
-def test_what_has_waited_too_long_is_held(scene: Scene) -> None:
-    """With the destination's error, in the state that a person resumes from; younger pictures go on waiting."""
-    old, young, elsewhere = scene.tickets(3)
+def test_batches_that_have_waited_too_long(scene: Scene) -> None:
+    """Those of which a picture has waited for this destination, and since before then; younger ones go on waiting."""
+    old, young, elsewhere = (scene.tickets([planned(n)])[0] for n in range(3))
     for ticket in (old, young, elsewhere):
         scene.generate(ticket)
     scene.upload(elsewhere)
@@ -160,11 +160,12 @@ def test_what_has_waited_too_long_is_held(scene: Scene) -> None:
     now = datetime.now(UTC)
     for ticket in (old, elsewhere):
         scene.set_image(ticket.image_id, generated_at=now - timedelta(hours=13))
-    outage = Outage(S3, now - timedelta(hours=14), "not_sent", "the bucket cannot be reached")
-    assert sweeping.give_up_waiting(scene.ledger, outage, now - timedelta(hours=12)) == 1
+    found = sweeping.waiting_since(scene.ledger, State.GENERATED, now - timedelta(hours=12))
+    assert found == [scene.image(old.image_id).batch_id]
+    assert holding.hold_batch(scene.ledger, *found, Reason.FAILURES, "the bucket cannot be reached")
+    assert not holding.hold_batch(scene.ledger, *found, Reason.FAILURES, "the bucket cannot be reached")
     row = scene.image(old.image_id)
-    assert (row.state, row.error_class, row.error_step) == (State.HELD, "not_sent", "upload_s3")
-    assert (row.error_message, row.not_before) == ("the bucket cannot be reached", None)
+    assert (row.state, row.error_class, row.error_message) == (State.HELD, "failures", "the bucket cannot be reached")
     assert scene.image(young.image_id).state == State.GENERATED
     assert scene.image(elsewhere.image_id).state == State.UPLOADED
 

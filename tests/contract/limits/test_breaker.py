@@ -13,13 +13,13 @@ import redis
 from tasks.core.errors import ErrorClass
 from tasks.core.limits import CMS
 from tasks.core.outages import S3
-from tasks.limits.breaker import Breaker, BreakerRules, Verdict
+from tasks.limits.breaker import Breaker, OutageRules, Verdict
 from tests.waiting import wait_until
 
 NOT_HELD, HELD = Verdict(held=False), Verdict(held=True)
-LONG = BreakerRules(failures_in_a_row=3, pause_seconds=600.0, longest_pause_seconds=600.0)
-BRIEF = BreakerRules(failures_in_a_row=3, pause_seconds=0.05, longest_pause_seconds=600.0)
-INSTANT = BreakerRules(failures_in_a_row=3, pause_seconds=0.001, longest_pause_seconds=0.001)
+LONG = OutageRules(failures_in_a_row=3, pause_seconds=600.0, longest_pause_seconds=600.0)
+BRIEF = OutageRules(failures_in_a_row=3, pause_seconds=0.05, longest_pause_seconds=600.0)
+INSTANT = OutageRules(failures_in_a_row=3, pause_seconds=0.001, longest_pause_seconds=0.001)
 
 
 def fail(breaker: Breaker, *images: int, error: ErrorClass = ErrorClass.OVERLOADED, first: bool = True) -> Verdict:

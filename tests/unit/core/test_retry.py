@@ -20,7 +20,7 @@ def test_backoff_doubles_up_to_a_minute(tries: int, seconds: float) -> None:
     [
         (Failure(ErrorClass.REFUSED, attempts=1), Decision(end=State.REFUSED)),
         (Failure(ErrorClass.INVALID, attempts=1), Decision(end=State.FAILED)),
-        (Failure(ErrorClass.ACCOUNT, attempts=1), Decision(end=State.HELD, holds_model=True)),
+        (Failure(ErrorClass.ACCOUNT, attempts=1), Decision(end=State.HELD, holds_others=True)),
         (Failure(ErrorClass.OVERLOADED, attempts=1), Decision(wait_seconds=2.0)),
         (Failure(ErrorClass.OVERLOADED, attempts=2, retry_after_seconds=9.0), Decision(wait_seconds=9.0)),
         (Failure(ErrorClass.OVERLOADED, attempts=3), Decision(end=State.FAILED)),
@@ -50,7 +50,7 @@ def test_an_unknown_outcome_is_held_when_the_policy_says_so() -> None:
 @pytest.mark.parametrize(
     ("failure", "decision"),
     [
-        (Failure(ErrorClass.ACCOUNT, attempts=1), Decision(end=State.HELD)),
+        (Failure(ErrorClass.ACCOUNT, attempts=1), Decision(end=State.HELD, holds_others=True)),
         (Failure(ErrorClass.INVALID, attempts=1), Decision(end=State.FAILED)),
         (Failure(ErrorClass.REFUSED, attempts=1), Decision(end=State.FAILED)),
         (Failure(ErrorClass.OVERLOADED, attempts=3), Decision(wait_seconds=8.0)),
@@ -60,7 +60,7 @@ def test_an_unknown_outcome_is_held_when_the_policy_says_so() -> None:
         (Failure(ErrorClass.NOT_SENT, attempts=10, outage=True), PARKED),
         (Failure(ErrorClass.OVERLOADED, attempts=1, outage=True, retry_after_seconds=9.0), PARKED),
         (Failure(ErrorClass.INVALID, attempts=1, outage=True), Decision(end=State.FAILED)),
-        (Failure(ErrorClass.ACCOUNT, attempts=1, outage=True), Decision(end=State.HELD)),
+        (Failure(ErrorClass.ACCOUNT, attempts=1, outage=True), Decision(end=State.HELD, holds_others=True)),
     ],
 )
 def test_what_follows_a_failed_delivery(failure: Failure, decision: Decision) -> None:
