@@ -35,6 +35,7 @@ def check_all(services: Services) -> Iterator[Health]:
     yield staging(services)
     yield public(services)
     yield cms(services)
+    yield from held_deliveries(services)
     yield slack(services)
 
 
@@ -86,6 +87,18 @@ def public(services: Services) -> Health:
 def cms(services: Services) -> Health:
     """Whether the CMS answers."""
     return services.cms.check()
+
+
+def held_deliveries(services: Services) -> Iterator[Health]:
+    """Destinations that have lately taken nothing, so that pictures wait for them."""
+    try:
+        outages = services.breaker.look() if services.settings.redis_url else []
+    except redis.RedisError:  # the broker's own line says so
+        return
+    for outage in outages:
+        since = f"held since {outage.since:%Y-%m-%d %H:%M:%S} UTC"
+        mend = "bring it back: delivery then goes on by itself"
+        yield Health(f"delivery to {outage.destination}", "bad", f"{since}: {outage.message}", mend)
 
 
 @_guarded("slack")

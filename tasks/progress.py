@@ -9,6 +9,7 @@ from dataclasses import replace
 from tasks.core.catalogue import Limits, ModelSpec
 from tasks.core.eta import BatchProgress, ModelProgress, Recent
 from tasks.core.limits import LimitState
+from tasks.core.outages import Outage
 from tasks.core.states import State
 from tasks.core.summary import BatchSummary
 from tasks.ledger import counting, summing
@@ -23,7 +24,8 @@ _TYPICAL_SECONDS = 15.0
 def summarise(services: Services, batch_id: str) -> BatchSummary:
     """The batch as it stands, with its models' limits and the link to its report. Raises KeyError."""
     summary = summing.summarise(services.ledger, batch_id, services.report_url(batch_id))
-    return replace(summary, limits=tuple(limit_states(services, summary.models).values()))
+    limits = tuple(limit_states(services, summary.models).values())
+    return replace(summary, limits=limits, outages=outages(services))
 
 
 def of_summary(services: Services, summary: BatchSummary) -> BatchProgress:
@@ -36,7 +38,21 @@ def of_summary(services: Services, summary: BatchSummary) -> BatchProgress:
 def look(services: Services, batch_id: str) -> BatchProgress:
     """The batch's counts, pace and time left: cheap enough to be asked all the time."""
     tally, recent = counting.tally_and_pace(services.ledger, batch_id)
-    return _progress(services, tally.by_model, recent, limit_states(services, tally.by_model))
+    going = _progress(services, tally.by_model, recent, limit_states(services, tally.by_model))
+    return replace(going, outages=outages(services))
+
+
+def outages(services: Services) -> tuple[Outage, ...]:
+    """Destinations to which delivery is held; none where nobody tells."""
+    if services.settings.redis_url is None:
+        return ()
+    from redis import RedisError  # most commands do without
+
+    try:
+        return tuple(services.breaker.look())
+    except RedisError as error:
+        logger.debug("whether delivery is held cannot be read: %s", error)
+        return ()
 
 
 def limit_states(services: Services, models: Iterable[str]) -> dict[str, LimitState]:

@@ -30,6 +30,7 @@ from tasks.storage.s3_client import S3ClientFactory, S3Connection
 if TYPE_CHECKING:
     from redis import Redis
 
+    from tasks.limits.breaker import Breaker
     from tasks.limits.limiter import Limiter
 
 _CMS_LONGEST_SECONDS = 300.0
@@ -71,6 +72,11 @@ class Services:
     def limits(self) -> Limiter:
         """The cluster-wide limits. Commands raise redis.RedisError when Redis does not answer."""
         return self._once("limits", self._open_limits)
+
+    @property
+    def breaker(self) -> Breaker:
+        """Whether deliveries are held, over the cluster. Commands raise redis.RedisError."""
+        return self._once("breaker", self._open_breaker)
 
     @property
     def limited(self) -> list[Limited]:
@@ -181,6 +187,17 @@ class Services:
         from tasks.limits.limiter import Limiter
 
         return Limiter(self.redis, self.limited)
+
+    def _open_breaker(self) -> Breaker:
+        from tasks.limits.breaker import Breaker, OutageRules
+
+        preferences = self.settings.preferences
+        rules = OutageRules(
+            failures_in_a_row=preferences.delivery_failures_in_a_row,
+            pause_seconds=preferences.delivery_pause_seconds,
+            longest_pause_seconds=preferences.delivery_longest_pause_seconds,
+        )
+        return Breaker(self.redis, rules)
 
     @property
     def _s3(self) -> S3ClientFactory:

@@ -16,6 +16,7 @@ from tasks.core.eta import BatchProgress
 from tasks.core.going_on import command
 from tasks.core.holds import Hold
 from tasks.core.limits import LimitState
+from tasks.core.outages import Outage
 from tasks.core.plan import PlannedImage, RowProblem
 from tasks.core.summary import BatchSummary
 from tasks.core.views import ImageView
@@ -108,6 +109,17 @@ def of_summary(summary: BatchSummary) -> Data:
         ],
         "report_url": summary.report_url,
         "limits": [of_limit(limit) for limit in summary.limits],
+        "outages": [of_outage(outage) for outage in summary.outages],
+    }
+
+
+def of_outage(outage: Outage) -> Data:
+    """A destination (s3, cms) to which delivery is held, since when, and the last error it gave."""
+    return {
+        "destination": outage.destination,
+        "since": moment(outage.since),
+        "error_class": outage.error_class,
+        "message": outage.message,
     }
 
 

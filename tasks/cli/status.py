@@ -12,7 +12,7 @@ from tasks import progress
 from tasks.cli import data, options, wording
 from tasks.cli.console import output, print_facts, print_json, print_next, print_table
 from tasks.cli.finishing import next_command, open_ledger, print_refusal
-from tasks.cli.wording import clock, counted, limit_notes, limits, money, time_left
+from tasks.cli.wording import clock, counted, held_delivery, limit_notes, limits, money, time_left
 from tasks.core.eta import BatchProgress
 from tasks.core.going_on import command
 from tasks.core.limits import format_rate
@@ -62,6 +62,8 @@ def status(
         output.print(
             f"  [yellow]on hold[/yellow]: {escape(wording.hold(hold, services.settings.preferences.timezone))}"
         )
+    for outage in summary.outages:
+        output.print(f"  [red]{escape(held_delivery(outage, services.settings.preferences.timezone))}[/red]")
     for group in summary.failures:
         _print_reason(group, summary.batch_id)
     print_next(*next_command(summary))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Protocol
 
 import typer
@@ -17,9 +18,10 @@ from tasks import health, progress
 from tasks.cli import options
 from tasks.cli.console import errors, note
 from tasks.cli.finishing import open_ledger, say_going_on, say_goodbye, say_refused
-from tasks.cli.wording import time_left
+from tasks.cli.wording import held_delivery, time_left
 from tasks.core.eta import BatchProgress
 from tasks.core.limits import format_rate
+from tasks.core.outages import Outage
 from tasks.core.states import ENDED, WAITING, State
 from tasks.devstack.stack import EmbeddedStack
 from tasks.ledger import reading, summing
@@ -68,13 +70,16 @@ def _planned(services: Services, batch_id: str) -> bool:
 def follow(services: Services, batch_id: str, stack: EmbeddedStack | None = None) -> None:
     """Show progress until the batch rests and its summary was sent (or Slack had its three seconds)."""
     total = reading.find_batch(services.ledger, batch_id).total
+    told: set[tuple[str, datetime]] = set()
     with _shown(total) as shown:
         next_look, next_check = 0.0, time.monotonic() + _WORKER_CHECK_SECONDS
         while True:
             resting = summing.is_resting(services.ledger, batch_id)
             if resting or time.monotonic() > next_look:
                 began = time.monotonic()
-                shown.show(progress.look(services, batch_id))
+                going = progress.look(services, batch_id)
+                shown.show(going)
+                _tell_outages(services, going.outages, told)
                 # Counting a large batch takes the database a while: leave it most of its time.
                 next_look = time.monotonic() + _PAUSE_PER_LOOK * (time.monotonic() - began)
             if resting:
@@ -84,6 +89,14 @@ def follow(services: Services, batch_id: str, stack: EmbeddedStack | None = None
                 next_check = time.monotonic() + _WORKER_CHECK_SECONDS
             time.sleep(_POLL_SECONDS)
     _await_summary(services, batch_id)
+
+
+def _tell_outages(services: Services, outages: Iterable[Outage], told: set[tuple[str, datetime]]) -> None:
+    """Say once of each outage that pictures wait for it."""
+    for outage in outages:
+        if (outage.destination, outage.since) not in told:
+            told.add((outage.destination, outage.since))
+            note(held_delivery(outage, services.settings.preferences.timezone))
 
 
 class _Shown(Protocol):

@@ -9,8 +9,11 @@ from zoneinfo import ZoneInfo
 
 from tasks.core.cost import ManualCost, won
 from tasks.core.holds import Hold
-from tasks.core.limits import LimitState, format_rate
+from tasks.core.limits import CMS, LimitState, format_rate
 from tasks.core.money import format_usd
+from tasks.core.outages import S3, Outage
+
+_DESTINATIONS = {S3: "public storage", CMS: "the CMS"}
 
 
 def counted(number: int, noun: str) -> str:
@@ -66,6 +69,12 @@ def hold(hold: Hold, timezone: str) -> str:
     """``whole batch, since 2026-11-22 18:00:00 KST: paused by a person``; until when, where that is known."""
     until = "" if hold.until is None else f", until {clock(hold.until, timezone)}"
     return f"{hold.model or 'whole batch'}, since {clock(hold.since, timezone)}{until}: {hold.message}"
+
+
+def held_delivery(outage: Outage, timezone: str) -> str:
+    """Since when pictures wait for a destination, why, and that nobody need do anything else."""
+    where, since = _DESTINATIONS[outage.destination], clock(outage.since, timezone)
+    return f"delivery to {where} is held since {since}, and goes on by itself when it is back: {outage.message}"
 
 
 def manual(cost: ManualCost) -> str:

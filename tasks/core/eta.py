@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from tasks.core.cost import SECONDS_PER_DAY, images_per_second
 from tasks.core.limits import LimitState
+from tasks.core.outages import Outage
 from tasks.core.states import ACTIVE, ENDED, State, add_up
 
 LATELY_SECONDS = 60.0
@@ -107,9 +108,10 @@ def _days_seconds(unstarted: int, limit: LimitState) -> float:
 
 @dataclass(frozen=True, slots=True)
 class BatchProgress:
-    """A batch, model by model."""
+    """A batch, model by model; ``outages``: destinations to which delivery is held."""
 
     models: tuple[ModelProgress, ...]
+    outages: tuple[Outage, ...] = ()
 
     @property
     def counts(self) -> dict[State, int]:

@@ -42,6 +42,11 @@ class Preferences(Strict):
     overloaded_hold_minutes: Annotated[float, Field(gt=0)] = 30.0
     retry_margin_percent: Annotated[Decimal, Field(ge=0, le=100)] = Decimal(3)
 
+    delivery_failures_in_a_row: Count = 5
+    delivery_pause_seconds: Seconds = 5.0
+    delivery_longest_pause_seconds: Seconds = 60.0
+    deliver_for_hours: Annotated[float, Field(gt=0)] = 12.0
+
     worker_concurrency: Count = 16
     wave_seconds: Seconds = 5.0
     wave_min_images: Count = 10
@@ -76,6 +81,8 @@ class Preferences(Strict):
             raise ValueError("wave_min_images is more than wave_max_images")
         if self.heartbeat_expires_seconds < 2 * self.heartbeat_every_seconds:
             raise ValueError("heartbeat_expires_seconds must be at least twice heartbeat_every_seconds")
+        if self.delivery_longest_pause_seconds < self.delivery_pause_seconds:
+            raise ValueError("delivery_longest_pause_seconds is less than delivery_pause_seconds")
         return self
 
 

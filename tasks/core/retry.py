@@ -43,13 +43,17 @@ class BreakerRules:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One failed try. The counts include it; ``unsent`` counts tries that could not have cost anything."""
+    """One failed try. The counts include it; ``unsent`` counts tries that could not have cost anything.
+
+    ``outage``: delivery to this destination is held, so the failure says nothing about the image.
+    """
 
     error_class: ErrorClass
     attempts: int = 0
     unknowns: int = 0
     unsent: int = 0
     retry_after_seconds: float | None = None
+    outage: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +61,18 @@ class Decision:
     """``wait_seconds`` is set exactly when the image is tried again; ``end`` exactly when it is not.
 
     ``holds_others``: every other image of the model, or in delivery of the batch, would meet the same end; hold them.
+    ``parks``: the image waits in the ledger until its destination is back, and its tries begin anew then.
     """
 
     wait_seconds: float | None = None
     end: State | None = None
     holds_others: bool = False
+    parks: bool = False
 
     @property
     def gives_back(self) -> bool:
         """Whether the wait is too long for a message and goes to the ledger."""
-        return self.wait_seconds is not None and self.wait_seconds > MAX_COUNTDOWN_SECONDS
+        return self.parks or (self.wait_seconds is not None and self.wait_seconds > MAX_COUNTDOWN_SECONDS)
 
 
 def backoff_seconds(tries: int) -> float:
@@ -107,6 +113,9 @@ def _after_unknown(failure: Failure, rules: RetryRules) -> Decision:
     return Decision(wait_seconds=backoff_seconds(failure.attempts))
 
 
+PARKED = Decision(wait_seconds=0.0, parks=True)
+
+
 def after_delivery(failure: Failure, rules: RetryRules) -> Decision:
     """What follows a failed upload or patch: both are free and may be repeated."""
     match failure.error_class:
@@ -114,8 +123,11 @@ def after_delivery(failure: Failure, rules: RetryRules) -> Decision:
             return Decision(end=State.HELD, holds_others=True)
         case ErrorClass.INVALID | ErrorClass.REFUSED:
             return Decision(end=State.FAILED)
+        case _ if failure.outage:
+            return PARKED
         case _ if failure.attempts >= rules.max_delivery_attempts:
-            return Decision(end=State.FAILED)
+            # The picture is paid for and the error may pass: a person says when to try again.
+            return Decision(end=State.HELD)
         case _:
             wait = max(failure.retry_after_seconds or 0.0, backoff_seconds(failure.attempts))
             return Decision(wait_seconds=wait)

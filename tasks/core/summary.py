@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from tasks.core.limits import LimitState
+from tasks.core.outages import Outage
 from tasks.core.states import ACTIVE, State
 
 
@@ -44,6 +45,8 @@ class BatchSummary:
     report_url: str | None = None
     by_model: Mapping[str, Mapping[State, int]] = field(default_factory=dict)
     limits: tuple[LimitState, ...] = ()
+    outages: tuple[Outage, ...] = ()
+    """Destinations to which delivery is held now, as far as anybody asked."""
     phase: str = "started"
     """planning, refused, started or cancelled."""
     problems: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""The Slack messages of a batch, as Block Kit within Slack's limits. Pure.
+"""The Slack messages of a batch and of its deliveries, as Block Kit within Slack's limits. Pure.
 
 Limits: 50 blocks, 150 characters in a header, 3,000 in a section, 10 fields of 2,000, 10 elements in a context.
 Texts are cut before they are escaped, which may make them five times as long: the limits here leave room for that.
@@ -16,6 +16,7 @@ from tasks.core.going_on import command
 from tasks.core.holds import Hold
 from tasks.core.limits import LimitState, format_rate
 from tasks.core.money import format_usd
+from tasks.core.outages import Outage
 from tasks.core.states import WAITING
 from tasks.core.summary import BatchSummary, FailureGroup
 from tasks.delivery.slack_text import FIELD_CHARS, SECTION_CHARS, clipped, code
@@ -100,6 +101,22 @@ def finished(summary: BatchSummary, *, language: Language = "ko", timezone: str 
         _context([_when(summary, timezone), f"{say.batch} {code(summary.batch_id)}", _round(summary, say)]),
     ]
     return _message(f"{mark} {code(summary.name)}: {counts}", blocks)
+
+
+def delivery_held(outage: Outage, *, language: Language = "ko", timezone: str = "Asia/Seoul") -> dict[str, Any]:
+    """The message of a CMS or a store that takes nothing: ⏸️, since when, its error, and that nothing is lost."""
+    say = words(language)
+    since = f"{outage.since.astimezone(_zone(timezone)):%Y-%m-%d %H:%M %Z}"
+    line = "⏸️ " + say.delivery_held.format(destination=say.destinations[outage.destination], since=since)
+    return _message(line, [_section(line), _section(code(outage.message, 500)), _context([say.delivery_waits])])
+
+
+def delivery_goes_on(outage: Outage, ended_at: datetime, *, language: Language = "ko") -> dict[str, Any]:
+    """The message when it is back: ▶️, and how long it was held."""
+    say = words(language)
+    duration = _duration((ended_at - outage.since).total_seconds(), say)
+    line = say.delivery_goes_on.format(destination=say.destinations[outage.destination], duration=duration)
+    return _message(f"▶️ {line}", [_section(f"▶️ {line}")])
 
 
 def _message(text: str, blocks: list[Block]) -> dict[str, Any]:

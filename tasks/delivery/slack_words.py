@@ -7,6 +7,8 @@ from typing import Literal
 
 from tasks.core.errors import ErrorClass
 from tasks.core.holds import Reason
+from tasks.core.limits import CMS
+from tasks.core.outages import S3
 from tasks.core.states import State
 
 Language = Literal["ko", "en"]
@@ -50,6 +52,10 @@ class Words:
     seconds: str
     found_limit: str
     found_where_none: str
+    delivery_held: str
+    delivery_waits: str
+    delivery_goes_on: str
+    destinations: dict[str, str]
     reasons: dict[str, str]
 
 
@@ -88,6 +94,10 @@ KOREAN = Words(
     seconds="{seconds}초",
     found_limit="{model}: 제공사가 분당 약 {found}장까지 허용합니다 (설정값 {configured}장)",
     found_where_none="{model}: 제공사가 분당 약 {found}장까지 허용합니다 (설정값 없음)",
+    delivery_held="{destination} 전송을 {since}부터 보류합니다",
+    delivery_waits="결제된 이미지는 잃지 않습니다. 복구되면 자동으로 이어서 전송하며, 따로 하실 일은 없습니다.",
+    delivery_goes_on="{destination} 전송을 다시 시작했습니다 (보류 시간 {duration})",
+    destinations={S3: "공개 저장소", CMS: "CMS"},
     reasons={
         ErrorClass.NOT_SENT: "연결할 수 없음",
         ErrorClass.RATE_LIMITED: "요청 한도 초과",
@@ -144,6 +154,10 @@ ENGLISH = Words(
     seconds="{seconds} s",
     found_limit="{model}: the provider allows about {found} a minute, {configured} are configured",
     found_where_none="{model}: the provider allows about {found} a minute, none is configured",
+    delivery_held="Delivery to {destination} is held since {since}",
+    delivery_waits="No paid picture is lost: they wait, and delivery goes on by itself when it is back.",
+    delivery_goes_on="Delivery to {destination} goes on, after {duration}",
+    destinations={S3: "public storage", CMS: "the CMS"},
     reasons={
         ErrorClass.NOT_SENT: "could not be reached",
         ErrorClass.RATE_LIMITED: "rate limit",

@@ -126,17 +126,25 @@ def settle_delivery_failure(
     }
     if decision.end is not None:
         values["state"] = decision.end
+    elif decision.parks:
+        values |= _parked()
     elif decision.gives_back:
         # The state stays; the sweep sends it again after the wait.
         values["not_before"] = datetime.now(UTC) + timedelta(seconds=decision.wait_seconds or 0.0)
     _move(ledger, delivery, step, **values)
     if not decision.holds_others:
         return False
-    with ledger.write() as connection:
-        reason = holding.reason_of(error)
-        began = holding.put_on_hold(connection, delivery.batch_id, WHOLE, reason, f"{step}: {error}")
-    holding.apply_holds(ledger, delivery.batch_id)
-    return began
+    return holding.hold_batch(ledger, delivery.batch_id, holding.reason_of(error), f"{step}: {error}")
+
+
+def park(ledger: Ledger, delivery: Delivery, step: StepName) -> None:
+    """Let an image wait, untried, until its destination is back. Raises Superseded when it has moved meanwhile."""
+    _move(ledger, delivery, step, **_parked())
+
+
+def _parked() -> dict[str, Any]:
+    """Its wait is over at once, but the sweep leaves what is held alone; an outage's failures are not the image's."""
+    return {"not_before": datetime.now(UTC), "delivery_attempts": 0}
 
 
 def _move(ledger: Ledger, delivery: Delivery, step: StepName, **values: Any) -> None:

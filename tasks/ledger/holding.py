@@ -48,6 +48,14 @@ def put_on_hold(  # noqa: PLR0913, PLR0917 – the columns of a row
     return insert_new(connection, hold, list(hold.primary_key), values | {"since": datetime.now(UTC)})
 
 
+def hold_batch(ledger: Ledger, batch_id: str, reason: Reason, message: str) -> bool:
+    """Hold all of a batch until a person resumes it; whether it was not held yet."""
+    with ledger.write() as connection:
+        began = put_on_hold(connection, batch_id, WHOLE, reason, message)
+    apply_holds(ledger, batch_id)
+    return began
+
+
 def reason_of(error: StepError) -> Reason:
     """Why an error holds more than the image that met it."""
     return Reason.ACCOUNT if error.error_class is ErrorClass.ACCOUNT else Reason.FAILURES

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 
 from sqlalchemy import Select, select
@@ -14,14 +15,30 @@ from tasks.ledger.schema import batch, image, summary, worker
 from tasks.ledger.summing import resting
 
 
-def unclaimed_before(ledger: Ledger, moment: datetime, limit: int = 1000) -> list[int]:
-    """Images that were sent before ``moment`` and that nobody has taken or finished since, or whose wait is over."""
+def unclaimed_before(ledger: Ledger, moment: datetime, limit: int = 1000, *, held: Collection[State] = ()) -> list[int]:
+    """Images that were sent before ``moment`` and that nobody has taken or finished since, or whose wait is over.
+
+    Those in a ``held`` state wait for a destination that is down: they are left alone.
+    """
+    query = select(image.c.id).where(lost(datetime.now(UTC), moment))
+    if held:
+        query = query.where(image.c.state.not_in(held))
     with ledger.read() as connection:
-        return list(
-            connection.scalars(
-                select(image.c.id).where(lost(datetime.now(UTC), moment)).order_by(image.c.id).limit(limit)
-            )
-        )
+        return list(connection.scalars(query.order_by(image.c.id).limit(limit)))
+
+
+def next_probe(ledger: Ledger, state: State) -> int | None:
+    """Of the images that wait for their destination in this state, the one whose last try is longest ago."""
+    parked = (image.c.state == state, image.c.not_before <= datetime.now(UTC))
+    with ledger.read() as connection:
+        return connection.scalar(select(image.c.id).where(*parked).order_by(image.c.moved_at, image.c.id).limit(1))
+
+
+def waiting_since(ledger: Ledger, state: State, moment: datetime) -> list[str]:
+    """Batches of which a picture that was paid for before then still waits for its destination in this state."""
+    waiting = (image.c.state == state, image.c.not_before.is_not(None), image.c.generated_at <= moment)
+    with ledger.read() as connection:
+        return list(connection.scalars(select(image.c.batch_id).where(*waiting).distinct()))
 
 
 def undelivered(ledger: Ledger, batch_id: str) -> list[int]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.resources import files
 from typing import Any, NamedTuple
 
 import redis
 
 from tasks.core.limits import LIMIT_NAMES, Limited, LimitState
 from tasks.limits.epoch import EPOCH_KEY
+from tasks.limits.scripts import registered
 
 _HORIZON_SECONDS = 1.0
 _NO_LIMIT = "none"
@@ -61,7 +61,7 @@ class Limiter:
         self.limited: Mapping[str, Limited] = {each.name: each for each in limited}
         self._client = client
         self._take, self._refund, self._throttle, self._state = (
-            client.register_script(_text("shared") + _text(name)) for name in ("take", "refund", "throttle", "state")
+            registered(client, name) for name in ("take", "refund", "throttle", "state")
         )
 
     def take(self, name: str, member: str, horizon_seconds: float = _HORIZON_SECONDS) -> tuple[Grant | Wait, float]:
@@ -193,7 +193,3 @@ def _in_force(override: str, configured: float | None) -> float | None:
 
 def _written(limit: float | None) -> str:
     return "" if limit is None else f"{limit:.17g}"
-
-
-def _text(name: str) -> str:
-    return files("tasks.limits").joinpath(f"{name}.lua").read_text("utf-8")

@@ -1,4 +1,4 @@
--- What every script of the limiter begins with. All times are microseconds of Redis's own clock.
+-- What every script begins with. All times are microseconds of Redis's own clock.
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
 local SLOT = 10000000

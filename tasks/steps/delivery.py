@@ -9,12 +9,13 @@ from typing import NoReturn
 from tasks.core.dispatch import StepName, Ticket
 from tasks.core.errors import ImageEnded, LedgerUnavailable, Overloaded, StepError, Superseded
 from tasks.core.retry import Failure, after_delivery
-from tasks.ledger.delivering import load, settle_delivery_failure
+from tasks.ledger.delivering import load, park, settle_delivery_failure
 from tasks.ledger.holding import stop_delivery
 from tasks.ledger.rows import Delivery
 from tasks.services import Services
 from tasks.steps.ending import announce_if_resting, follow
 from tasks.steps.held import say_held
+from tasks.steps.outage import is_outage, it_lives, may_try
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +23,7 @@ logger = logging.getLogger(__name__)
 def deliver(services: Services, ticket: Ticket, step: StepName, act: Callable[[Services, Delivery], None]) -> None:
     """Run one free, idempotent step. ``act`` does it and settles; it raises StepError when it cannot.
 
-    Raises RetryLater, ImageEnded or Superseded.
+    While the destination is down the image waits in the ledger. Raises RetryLater, ImageEnded or Superseded.
     """
     delivery = load(services.ledger, ticket, step)
     if delivery is None:
@@ -31,6 +32,9 @@ def deliver(services: Services, ticket: Ticket, step: StepName, act: Callable[[S
         stop_delivery(services.ledger, delivery, step)
         announce_if_resting(services, delivery.batch_id)
         raise Superseded(f"image {delivery.key!r}: its batch is on hold ({delivery.stopped_by})")
+    if not may_try(services, delivery, step):
+        park(services.ledger, delivery, step)
+        raise Superseded(f"{delivery.batch_id} {delivery.key}: {step} waits until its destination is back")
     try:
         act(services, delivery)
         logger.info("%s %s: %s done", delivery.batch_id, delivery.key, step)
@@ -42,10 +46,17 @@ def deliver(services: Services, ticket: Ticket, step: StepName, act: Callable[[S
         # Our own mistake must end as a state, not as a silent row.
         logger.exception("%s %s: unexpected error in %s", delivery.batch_id, delivery.key, step)
         _fail(services, delivery, step, Overloaded(f"unexpected {type(error).__name__}: {error}"))
+    else:
+        it_lives(services, step)
 
 
 def _fail(services: Services, delivery: Delivery, step: StepName, error: StepError) -> NoReturn:
-    failure = Failure(error.error_class, attempts=delivery.attempt, retry_after_seconds=error.retry_after_seconds)
+    failure = Failure(
+        error.error_class,
+        attempts=delivery.attempt,
+        retry_after_seconds=error.retry_after_seconds,
+        outage=is_outage(services, delivery, step, error),
+    )
     decision = after_delivery(failure, services.retry_rules)
     if settle_delivery_failure(services.ledger, delivery, step, error, decision):
         say_held(services, delivery.batch_id)

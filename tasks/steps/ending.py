@@ -57,6 +57,8 @@ def follow(
     if decision.end is not None:
         announce_if_resting(services, image.batch_id)
         raise ImageEnded(f"{name}: {decision.end} in {step}: {error}") from error
+    if decision.parks:
+        raise Superseded(f"{name}: {step} waits until its destination is back: {error}") from error
     if decision.gives_back:
         raise Superseded(f"{name}: {step} waits {decision.wait_seconds:.0f} s in the ledger") from error
     raise RetryLater(f"{name}: {step}: {error}", decision.wait_seconds or 1.0) from error

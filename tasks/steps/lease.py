@@ -66,6 +66,7 @@ class Lease(bootsteps.StartStopStep):
                 beat(services.ledger, services.worker_id, expires)
                 broker_epoch(services)
                 show_rates(services)
+                services.breaker.look()
                 if services.redis.set(_SWEEP_KEY, services.worker_id, nx=True, px=sweep_every_ms):
                     app.signature(routing.SWEEP, immutable=True).apply_async()
             except (LedgerUnavailable, redis.RedisError, OSError) as error:

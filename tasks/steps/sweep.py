@@ -10,6 +10,8 @@ from tasks.celery import app
 from tasks.core import routing
 from tasks.core.dispatch import Ticket
 from tasks.core.errors import Ambiguous, ErrorClass, Superseded
+from tasks.core.holds import Reason
+from tasks.core.outages import DESTINATIONS, WAITS_IN, Outage
 from tasks.core.retry import Failure, after_generate
 from tasks.ledger import holding, leases, sweeping, unplanned
 from tasks.ledger.claiming import orphan
@@ -19,6 +21,7 @@ from tasks.limiting import broker_epoch
 from tasks.limits.underway import under_way
 from tasks.services import Services, current_services
 from tasks.steps.ending import announce_if_resting, left_to_the_sweep
+from tasks.steps.held import say_held
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +37,7 @@ def sweep_once(services: Services) -> None:
         _settle_orphans,
         _keep_holds,
         _send_lost_again,
+        _probe_destinations,
         _begin_unbegun,
         _release_due,
         _summarise_resting,
@@ -94,8 +98,9 @@ def _send_lost_again(services: Services) -> None:
     death = leases.last_death(ledger, _expires(services))
     gone_before = max(filter(None, (death, broker_epoch(services))))
     silent_since = datetime.now(UTC) - timedelta(seconds=services.settings.preferences.unclaimed_after_seconds)
-    gone = sweeping.unclaimed_before(ledger, gone_before, _MOST_AT_ONCE)
-    silent = sweeping.unclaimed_before(ledger, silent_since, _MOST_AT_ONCE)
+    held = [WAITS_IN[outage.destination] for outage in services.breaker.look()]
+    gone = sweeping.unclaimed_before(ledger, gone_before, _MOST_AT_ONCE, held=held)
+    silent = sweeping.unclaimed_before(ledger, silent_since, _MOST_AT_ONCE, held=held)
     if not gone and not silent:
         return
     known = under_way(services.redis, [queue.name for queue in app.conf.task_queues])
@@ -104,6 +109,27 @@ def _send_lost_again(services: Services) -> None:
     if lost:
         logger.warning("sweep: sending %d images again", len(lost))
         graph.publish(redispatch(ledger, sorted(lost), max(gone_before, silent_since)))
+
+
+def _probe_destinations(services: Services) -> None:
+    """Send one picture to a destination that takes nothing, when it is time to; in the end, leave them to a person."""
+    for outage in services.breaker.look():
+        _give_up_waiting(services, outage)
+        probe = sweeping.next_probe(services.ledger, WAITS_IN[outage.destination]) if outage.probe_due else None
+        if probe is not None:
+            graph.publish(redispatch(services.ledger, [probe]))
+
+
+def _give_up_waiting(services: Services, outage: Outage) -> None:
+    """Hold the batches that have waited for this outage's end for too long: nothing more is bought for them."""
+    too_long = datetime.now(UTC) - timedelta(hours=services.settings.preferences.deliver_for_hours)
+    if outage.since > too_long:
+        return
+    message = f"{DESTINATIONS[outage.destination]}: down since {outage.since:%Y-%m-%d %H:%M} UTC: {outage.message}"
+    for batch_id in sweeping.waiting_since(services.ledger, WAITS_IN[outage.destination], too_long):
+        logger.warning("sweep: %s is held: %s", batch_id, message)
+        if holding.hold_batch(services.ledger, batch_id, Reason.FAILURES, message):
+            say_held(services, batch_id)
 
 
 def _begin_unbegun(services: Services) -> None:

@@ -2,37 +2,17 @@
 
 from __future__ import annotations
 
-import threading
-
 import pytest
 
 from tasks.core.states import State
 from tests.integration.conftest import MakeStack
 from tests.integration.stack import PATIENT, Stack, rows
 from tests.stand_ins.anycap_api import AnycapApi, Fault
-from tests.stand_ins.cms import CmsStandIn
-from tests.stand_ins.http_server import Reply, Request
+from tests.stand_ins.cms import InterruptedCms
 from tests.waiting import wait_until
 
 WITHOUT_SWEEP = PATIENT + "sweep_every_seconds = 3600.0\n"
-
-
-class Shop(CmsStandIn):
-    """A CMS that takes everything, or nothing while it is down."""
-
-    def __init__(self) -> None:
-        super().__init__(any_product=True)
-        self.up = threading.Event()
-        self.up.set()
-
-    def answer(self, request: Request) -> Reply:
-        """503 while down."""
-        return super().answer(request) if self.up.is_set() else Reply(503, {"error": "down"})
-
-    @property
-    def written(self) -> int:
-        """How many products have a picture."""
-        return sum(url is not None for url in list(self.products.values()))
+SWEEPING = PATIENT + "sweep_every_seconds = 1.0\ndelivery_longest_pause_seconds = 5.0\n"
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -43,7 +23,7 @@ def test_few_pictures_are_ever_paid_for_and_undelivered(
     """With a full queue and two slots for each worker, uploads and patches never wait behind more purchases."""
     undelivered = []
 
-    with Shop() as cms:
+    with InterruptedCms() as cms:
 
         def note(_prompt: str, _number: int) -> Fault | None:
             undelivered.append(len(api.charges) - cms.written)
@@ -64,10 +44,10 @@ def test_few_pictures_are_ever_paid_for_and_undelivered(
 
 
 def test_nothing_more_is_bought_while_the_cms_is_down(make_stack: MakeStack, api: AnycapApi) -> None:
-    """Two waves' worth are paid for and wait; when the CMS is back all goes on by itself, without the sweep."""
-    with Shop() as cms:
+    """Two waves' worth are paid for and wait; when the CMS is back all goes on by itself."""
+    with InterruptedCms() as cms:
         cms.up.clear()
-        stack = make_stack(WITHOUT_SWEEP + "wave_max_images = 10\n", **cms.environment)
+        stack = make_stack(SWEEPING + "wave_max_images = 10\n", **cms.environment)
         batch_id = stack.submit(rows(f"cup-{n}" for n in range(60)))
         stack.start(batch_id)
         stack.start_worker()

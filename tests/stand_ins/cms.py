@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -91,6 +92,24 @@ class CmsStandIn(StandIn):
 
     def _record(self, sku: str) -> dict[str, str | None]:
         return {"sku": sku, "image_url": self.products.get(sku)}
+
+
+class InterruptedCms(CmsStandIn):
+    """A CMS with any product that takes everything, or answers 503 to everything while it is not ``up``."""
+
+    def __init__(self) -> None:
+        super().__init__(any_product=True)
+        self.up = threading.Event()
+        self.up.set()
+
+    def answer(self, request: Request) -> Reply:
+        """503 while down."""
+        return super().answer(request) if self.up.is_set() else Reply(503, {"error": "down"})
+
+    @property
+    def written(self) -> int:
+        """How many products have a picture."""
+        return sum(url is not None for url in list(self.products.values()))
 
 
 class DialectCms(StandIn):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
-from tasks.cli.wording import limit_notes, limits, time_left
+from tasks.cli.wording import held_delivery, limit_notes, limits, time_left
 from tasks.core.limits import LimitState
+from tasks.core.outages import S3, Outage
 
 
 @pytest.mark.parametrize(
@@ -40,3 +43,12 @@ def test_what_one_should_know_of_a_limit() -> None:
     ]
     (note,) = limit_notes(LimitState("m", found_per_minute=2.5))
     assert note == "the provider allows about 2.5 a minute, none is configured"
+
+
+def test_a_held_delivery_says_where_since_when_and_why() -> None:
+    """And that nobody need do more than bring the other side back."""
+    outage = Outage(S3, datetime(2026, 5, 1, 2, tzinfo=UTC), "not_sent", "bucket 'shop': no connection")
+    assert held_delivery(outage, "Asia/Seoul") == (
+        "delivery to public storage is held since 2026-05-01 11:00:00 KST, and goes on by itself when it is back: "
+        "bucket 'shop': no connection"
+    )

@@ -9,10 +9,10 @@ import pytest
 from tasks.core.dispatch import StepName, Ticket
 from tasks.core.errors import Account, Invalid, Overloaded, Superseded
 from tasks.core.holds import Reason
-from tasks.core.retry import Decision
+from tasks.core.retry import PARKED, Decision
 from tasks.core.states import State
-from tasks.ledger import submitting, summing, sweeping
-from tasks.ledger.delivering import load, settle_delivery_failure, settle_published, settle_uploaded
+from tasks.ledger import holding, submitting, summing, sweeping
+from tasks.ledger.delivering import load, park, settle_delivery_failure, settle_published, settle_uploaded
 from tasks.ledger.dispatching import redispatch
 from tests.contract.ledger.scene import Scene, planned, race
 
@@ -111,6 +111,63 @@ def test_a_long_wait_is_kept_in_the_ledger(scene: Scene, generated: Ticket) -> N
     (again,) = redispatch(scene.ledger, [generated.image_id], lost_before=now)
     assert again.steps == (StepName.UPLOAD, StepName.PATCH)
     assert sweeping.unclaimed_before(scene.ledger, now - timedelta(minutes=1)) == []
+
+
+@pytest.mark.parametrize("tried", [True, False])
+def test_an_image_waits_for_its_destination(scene: Scene, generated: Ticket, tried: bool) -> None:
+    """It stays where it is, its tries begin anew, and no sweep sends it until the destination is back."""
+    scene.set_image(generated.image_id, delivery_attempts=3)
+    delivery = scene.delivery(generated, StepName.UPLOAD)
+    if tried:
+        settle_delivery_failure(scene.ledger, delivery, StepName.UPLOAD, Overloaded("503"), PARKED)
+    else:
+        park(scene.ledger, delivery, StepName.UPLOAD)
+    row = scene.image(generated.image_id)
+    assert (row.state, row.delivery_attempts) == (State.GENERATED, 0)
+    assert row.error_message == ("503" if tried else None)
+    now = datetime.now(UTC)
+    assert sweeping.unclaimed_before(scene.ledger, now, held=[State.GENERATED]) == []
+    assert sweeping.unclaimed_before(scene.ledger, now, held=[State.UPLOADED]) == [generated.image_id]
+    assert sweeping.next_probe(scene.ledger, State.UPLOADED) is None
+    assert sweeping.next_probe(scene.ledger, State.GENERATED) == generated.image_id
+
+
+def test_probes_take_turns(scene: Scene) -> None:
+    """One picture that the destination never takes must not be the only one that asks whether it is back."""
+    tickets = scene.tickets(3)
+    for ticket in tickets:
+        scene.generate(ticket)
+        park(scene.ledger, scene.delivery(ticket, StepName.UPLOAD), StepName.UPLOAD)
+    probed = []
+    for _ in tickets:
+        probe = sweeping.next_probe(scene.ledger, State.GENERATED)
+        assert probe is not None
+        (sent,) = redispatch(scene.ledger, [probe])
+        assert sweeping.next_probe(scene.ledger, State.GENERATED) != probe, "its message is under way"
+        park(scene.ledger, scene.delivery(sent.ticket, StepName.UPLOAD), StepName.UPLOAD)
+        probed.append(probe)
+    assert sorted(probed) == [ticket.image_id for ticket in tickets]
+
+
+def test_batches_that_have_waited_too_long(scene: Scene) -> None:
+    """Those of which a picture has waited for this destination, and since before then; younger ones go on waiting."""
+    old, young, elsewhere = (scene.tickets([planned(n)])[0] for n in range(3))
+    for ticket in (old, young, elsewhere):
+        scene.generate(ticket)
+    scene.upload(elsewhere)
+    for ticket, step in ((old, StepName.UPLOAD), (young, StepName.UPLOAD), (elsewhere, StepName.PATCH)):
+        park(scene.ledger, scene.delivery(ticket, step), step)
+    now = datetime.now(UTC)
+    for ticket in (old, elsewhere):
+        scene.set_image(ticket.image_id, generated_at=now - timedelta(hours=13))
+    found = sweeping.waiting_since(scene.ledger, State.GENERATED, now - timedelta(hours=12))
+    assert found == [scene.image(old.image_id).batch_id]
+    assert holding.hold_batch(scene.ledger, *found, Reason.FAILURES, "the bucket cannot be reached")
+    assert not holding.hold_batch(scene.ledger, *found, Reason.FAILURES, "the bucket cannot be reached")
+    row = scene.image(old.image_id)
+    assert (row.state, row.error_class, row.error_message) == (State.HELD, "failures", "the bucket cannot be reached")
+    assert scene.image(young.image_id).state == State.GENERATED
+    assert scene.image(elsewhere.image_id).state == State.UPLOADED
 
 
 @pytest.mark.parametrize(("error", "end"), [(Invalid("404"), State.FAILED), (Account("401"), State.HELD)])

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tasks.core.errors import ErrorClass
-from tasks.core.retry import Decision, Failure, RetryRules, after_delivery, after_generate, backoff_seconds
+from tasks.core.retry import PARKED, Decision, Failure, RetryRules, after_delivery, after_generate, backoff_seconds
 from tasks.core.states import State
 
 RULES = RetryRules()
@@ -56,11 +56,15 @@ def test_an_unknown_outcome_is_held_when_the_policy_says_so() -> None:
         (Failure(ErrorClass.OVERLOADED, attempts=3), Decision(wait_seconds=8.0)),
         (Failure(ErrorClass.RATE_LIMITED, attempts=1, retry_after_seconds=30.0), Decision(wait_seconds=30.0)),
         (Failure(ErrorClass.AMBIGUOUS, attempts=9), Decision(wait_seconds=60.0)),
-        (Failure(ErrorClass.NOT_SENT, attempts=10), Decision(end=State.FAILED)),
+        (Failure(ErrorClass.NOT_SENT, attempts=10), Decision(end=State.HELD)),
+        (Failure(ErrorClass.NOT_SENT, attempts=10, outage=True), PARKED),
+        (Failure(ErrorClass.OVERLOADED, attempts=1, outage=True, retry_after_seconds=9.0), PARKED),
+        (Failure(ErrorClass.INVALID, attempts=1, outage=True), Decision(end=State.FAILED)),
+        (Failure(ErrorClass.ACCOUNT, attempts=1, outage=True), Decision(end=State.HELD, holds_others=True)),
     ],
 )
 def test_what_follows_a_failed_delivery(failure: Failure, decision: Decision) -> None:
-    """Uploads and patches are free and repeatable: only a wrong request or ten tries end them."""
+    """Uploads and patches are free: a wrong request ends them, ten tries hold them, an outage does neither."""
     assert after_delivery(failure, RULES) == decision
 
 
@@ -68,3 +72,8 @@ def test_what_follows_a_failed_delivery(failure: Failure, decision: Decision) ->
 def test_a_wait_of_more_than_a_minute_goes_to_the_ledger(wait: float | None, gives_back: bool) -> None:
     """The broker would deliver a long countdown again and again, so a message carries a minute at most."""
     assert Decision(wait_seconds=wait).gives_back is gives_back
+
+
+def test_a_parked_image_goes_to_the_ledger() -> None:
+    """However short its wait may be: nobody knows when its destination is back."""
+    assert PARKED.gives_back

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from tasks.core.errors import ErrorClass
 from tasks.core.holds import Reason
-from tasks.core.limits import LimitState
+from tasks.core.limits import CMS, LimitState
+from tasks.core.outages import DESTINATIONS, S3, Outage
 from tasks.core.states import State
 from tasks.core.summary import BatchSummary, FailureGroup
-from tasks.delivery.slack_messages import finished, going_on, started
+from tasks.delivery.slack_messages import delivery_goes_on, delivery_held, finished, going_on, started
 from tasks.delivery.slack_messages import refused as refused_batch
 from tasks.delivery.slack_text import as_text
 from tasks.delivery.slack_words import ENGLISH, KOREAN
@@ -286,3 +287,32 @@ def test_what_waits_says_how_it_goes_on(language: Any) -> None:
         assert f"imagechord {command}\n" in text
     assert text.count("imagechord") == 3
     assert {"ko": "자동으로 이어집니다", "en": "goes on by itself"}[language] in text
+
+
+def test_an_outage_says_since_when_why_and_that_nothing_is_lost() -> None:
+    """In both languages; the error is a stranger's text."""
+    outage = Outage(CMS, START, ErrorClass.OVERLOADED, "the CMS answered 503: <!channel> *down*")
+    english = delivery_held(outage, language="en")
+    assert as_text(english).splitlines() == [
+        "⏸️ Delivery to the CMS is held since 2026-05-01 11:00 KST",
+        "the CMS answered 503: <!channel> *down*",
+        "No paid picture is lost: they wait, and delivery goes on by itself when it is back.",
+    ]
+    korean = delivery_held(outage)
+    assert korean["text"] == "⏸️ CMS 전송을 2026-05-01 11:00 KST부터 보류합니다"
+    assert [*block_kit_problems(english), *block_kit_problems(korean)] == []
+
+
+def test_the_end_of_an_outage_says_how_long_it_was() -> None:
+    """In both languages."""
+    outage = Outage(S3, START, ErrorClass.NOT_SENT, "no connection")
+    end = START + timedelta(hours=8, minutes=3)
+    message = delivery_goes_on(outage, end, language="en")
+    assert as_text(message) == "▶️ Delivery to public storage goes on, after 8 h 3 min"
+    assert delivery_goes_on(outage, end)["text"] == "▶️ 공개 저장소 전송을 다시 시작했습니다 (보류 시간 8시간 3분)"
+    assert list(block_kit_problems(message)) == []
+
+
+def test_every_destination_has_words() -> None:
+    """In both languages."""
+    assert set(KOREAN.destinations) == set(ENGLISH.destinations) == set(DESTINATIONS)
