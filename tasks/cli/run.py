@@ -14,6 +14,7 @@ from tasks.cli import options
 from tasks.cli.console import errors, note, print_next
 from tasks.cli.request import takes_request
 from tasks.cli.wording import counted
+from tasks.cluster import require_same_ledger
 from tasks.core.errors import ConfigurationError
 from tasks.core.health import Health
 from tasks.core.money import format_usd
@@ -70,6 +71,7 @@ def _run(services: Services, batch_id: str, *, json: bool) -> int:
 
 def _resume_or_submit(services: Services, request: Request) -> str:
     """The unfinished batch of the very same rows and options, or a new one."""
+    require_same_ledger(services)
     unfinished = _unfinished(services, request)
     if unfinished is not None:
         note(f"going on with {unfinished}: the same rows and options, not finished yet")

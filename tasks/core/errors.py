@@ -18,7 +18,8 @@
         ├── BadBytes           truncated or undecodable image
         ├── Refused            content policy
         ├── Invalid            400, 404: will never work as asked
-        └── Account            401, 402, 403, quota: nothing of this model will work for now
+        ├── Account            401, 402, 403, quota: nothing of this model will work for now
+        └── Poison             every worker that delivered the picture has died of it
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ class ErrorClass(StrEnum):
     REFUSED = "refused"
     INVALID = "invalid"
     ACCOUNT = "account"
+    POISON = "poison"
 
 
 class ImagechordError(Exception):
@@ -149,3 +151,9 @@ class Account(StepError):
     """Key, credit or quota (401, 402, 403): every request to this service fails until a person acts."""
 
     error_class = ErrorClass.ACCOUNT
+
+
+class Poison(StepError):
+    """Workers died while they delivered the picture; the next one would too."""
+
+    error_class = ErrorClass.POISON

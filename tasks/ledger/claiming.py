@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, case, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, case, or_, select, update
 
 from tasks.core.dispatch import Ticket
 from tasks.core.errors import LeaseLost, Superseded
@@ -168,10 +168,22 @@ def _take(connection: Connection, row: Row[Any], worker_id: str, price: int, now
     )
 
 
-def orphan(ledger: Ledger, image_id: int) -> Claim | None:
-    """The claim of a worker that died holding it; ``None`` when the image has been settled after all."""
+def orphan(ledger: Ledger, image_id: int, fence: int) -> Claim | None:
+    """The claim of a worker that died holding it; ``None`` when it has been settled after all.
+
+    By its fence: meanwhile the image may have been settled by another sweep and claimed again, by a worker that lives.
+    """
+    return _held(ledger, image.c.id == image_id, image.c.fence == fence)
+
+
+def claim_of(ledger: Ledger, ticket: Ticket) -> Claim | None:
+    """The claim that this sending of an image has led to; ``None`` when there is none, or it has been settled."""
+    return _held(ledger, image.c.id == ticket.image_id, image.c.dispatch_no == ticket.dispatch_no)
+
+
+def _held(ledger: Ledger, *which: ColumnElement[bool]) -> Claim | None:
     with ledger.read() as connection:
-        row = connection.execute(select(image).where(image.c.id == image_id, image.c.state == State.GENERATING)).first()
+        row = connection.execute(select(image).where(image.c.state == State.GENERATING, *which)).first()
         if row is None:
             return None
         spec, _price = _frozen(ledger, connection, row)

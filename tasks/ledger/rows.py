@@ -35,7 +35,10 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What the upload and patch steps need to know of an image. ``picture`` parts are those in staging."""
+    """What the upload and patch steps need to know of an image. ``picture`` parts are those in staging.
+
+    ``starts`` counts starts without an end, once a message of the image was lost; ``None`` while nothing was.
+    """
 
     image_id: int
     batch_id: str
@@ -53,3 +56,4 @@ class Delivery:
     size_bytes: int
     sha256: str
     public_url: str | None
+    starts: int | None

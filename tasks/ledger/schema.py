@@ -312,6 +312,7 @@ worker = Table(
     Column("heartbeat_at", UtcDateTime, nullable=False),
     Column("steady_since", UtcDateTime, nullable=False),  # beating without a gap since then
     _time("stopped_at"),
+    _time("died_at"),  # when its death was noticed, or it left with work in hand: messages were lost with it
 )
 
 summary = Table(

@@ -76,6 +76,7 @@ _CLASSES: Mapping[str, tuple[str, str]] = {
     "refused": ("콘텐츠 정책", "Content policy"),
     "invalid": ("잘못된 요청", "Invalid request"),
     "account": ("키·크레딧·한도", "Key, credit or quota"),
+    "poison": ("작업자 비정상 종료", "Worker died of it"),
     "skipped_row": ("잘못된 행", "Bad row"),
 }
 
@@ -111,6 +112,10 @@ _MENDS: Mapping[str, tuple[str, str]] = {
     "account": (
         "`imagechord doctor`로 API 키, 크레딧, 사용 한도를 확인하세요.",
         "Check the API key, the credit and the quota with `imagechord doctor`.",
+    ),
+    "poison": (
+        "이 이미지를 처리하던 작업자가 거듭 종료되었습니다. 작업자 로그와 시스템 로그(메모리 부족 등)를 확인하세요.",
+        "Workers died with it again and again: their logs, or the system's (out of memory?), say why.",
     ),
     "skipped_row": (f"행을 고치세요: {_AGAIN[0]}", f"To mend it, {_AGAIN[1]}"),
 }

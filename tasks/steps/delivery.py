@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from tasks.core.dispatch import StepName, Ticket
-from tasks.core.errors import ImageEnded, LedgerUnavailable, Overloaded, StepError, Superseded
+from tasks.core.errors import ImageEnded, LedgerUnavailable, Overloaded, Poison, StepError, Superseded
 from tasks.core.retry import Failure, after_delivery
-from tasks.ledger.delivering import load, settle_delivery_failure
+from tasks.ledger.delivering import count_start, load, settle_delivery_failure
 from tasks.ledger.rows import Delivery
 from tasks.services import Services
 from tasks.steps.ending import follow
@@ -17,15 +17,23 @@ from tasks.steps.ending import follow
 logger = logging.getLogger(__name__)
 
 
-def deliver(services: Services, ticket: Ticket, step: StepName, act: Callable[[Services, Delivery], None]) -> None:
+_MOST_DEATHS = 2
+
+
+def deliver(
+    services: Services, ticket: Ticket, step: StepName, tries: int, act: Callable[[Services, Delivery], None]
+) -> None:
     """Run one free, idempotent step. ``act`` does it and settles; it raises StepError when it cannot.
 
+    ``tries`` is how often this message was tried before.
     Raises RetryLater, ImageEnded or Superseded.
     """
     delivery = load(services.ledger, ticket, step)
     if delivery is None:
         return
     try:
+        if delivery.starts is not None and not tries:  # who tries its own message again has not died of it
+            _begin_counted(services, delivery, step, delivery.starts)
         act(services, delivery)
         logger.info("%s %s: %s done", delivery.batch_id, delivery.key, step)
     except StepError as error:
@@ -36,6 +44,13 @@ def deliver(services: Services, ticket: Ticket, step: StepName, act: Callable[[S
         # Our own mistake must end as a state, not as a silent row.
         logger.exception("%s %s: unexpected error in %s", delivery.batch_id, delivery.key, step)
         _fail(services, delivery, step, Overloaded(f"unexpected {type(error).__name__}: {error}"))
+
+
+def _begin_counted(services: Services, delivery: Delivery, step: StepName, starts: int) -> None:
+    """A message of this image was lost before. Raises Poison when the workers that had it since then have died."""
+    if starts >= _MOST_DEATHS:
+        raise Poison(f"{starts} workers have died during its {step}; their logs, or the system's, say why")
+    count_start(services.ledger, delivery, step)
 
 
 def _fail(services: Services, delivery: Delivery, step: StepName, error: StepError) -> NoReturn:

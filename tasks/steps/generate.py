@@ -21,6 +21,7 @@ from tasks.ledger.settling import Bought, settle_failure, settle_generated
 from tasks.services import Services, current_services
 from tasks.steps.buying import StagingFailed, buy
 from tasks.steps.ending import follow, refill
+from tasks.steps.orphans import ImageStep
 from tasks.steps.turn import Outcome, Turn, slow_down, turn
 
 logger = logging.getLogger(__name__)
@@ -87,7 +88,12 @@ def _decide(services: Services, claimed: Claim, error: StepError, tries: int) ->
 def _register(spec: ModelSpec) -> None:
     """One task type for the model; its limit shows in Flower and changes with ``celery control rate_limit``."""
 
-    @app.task(bind=True, name=routing.generate_task(spec.alias), rate_limit=rate_limit_text(spec.limits.per_minute))
+    @app.task(
+        bind=True,
+        base=ImageStep,
+        name=routing.generate_task(spec.alias),
+        rate_limit=rate_limit_text(spec.limits.per_minute),
+    )
     def _task(self: Any, image_id: int, dispatch_no: int) -> None:
         services, ticket = current_services(), Ticket(image_id, dispatch_no)
         with turn(services, spec.alias, ticket, self.request.delivery_info) as mine:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from tasks.celery import app
@@ -16,6 +15,7 @@ from tasks.ledger.rows import Delivery
 from tasks.services import Services, current_services
 from tasks.steps.delivery import deliver
 from tasks.steps.ending import announce_if_resting, refill
+from tasks.steps.orphans import ImageStep
 from tasks.steps.turn import Outcome, slow_down, turn
 
 
@@ -32,21 +32,21 @@ def patch(services: Services, delivery: Delivery) -> None:
     announce_if_resting(services, delivery.batch_id)
 
 
-def _limited_patch(services: Services, ticket: Ticket, delivery_info: Mapping[str, Any]) -> None:
-    with turn(services, CMS, ticket, delivery_info) as mine:
+def _limited_patch(services: Services, ticket: Ticket, request: Any) -> None:
+    with turn(services, CMS, ticket, request.delivery_info) as mine:
 
         def act(services: Services, delivery: Delivery) -> None:
             mine.outcome = Outcome.CALLED
             patch(services, delivery)
 
-        deliver(services, ticket, StepName.PATCH, act)
+        deliver(services, ticket, StepName.PATCH, request.retries, act)
 
 
-@app.task(bind=True, name=routing.PATCH_CMS)
+@app.task(bind=True, base=ImageStep, name=routing.PATCH_CMS)
 def patch_cms(self: Any, image_id: int, dispatch_no: int) -> None:
     """Patch one record."""
     services, ticket = current_services(), Ticket(image_id, dispatch_no)
     if CMS in services.limits.limited:
-        _limited_patch(services, ticket, self.request.delivery_info)
+        _limited_patch(services, ticket, self.request)
     else:
-        deliver(services, ticket, StepName.PATCH, patch)
+        deliver(services, ticket, StepName.PATCH, self.request.retries, patch)

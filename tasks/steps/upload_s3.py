@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tasks.celery import app
 from tasks.core import routing
 from tasks.core.dispatch import StepName, Ticket
@@ -11,6 +13,7 @@ from tasks.ledger.delivering import settle_uploaded
 from tasks.ledger.rows import Delivery
 from tasks.services import Services, current_services
 from tasks.steps.delivery import deliver
+from tasks.steps.orphans import ImageStep
 
 
 def upload(services: Services, delivery: Delivery) -> None:
@@ -32,7 +35,7 @@ def upload(services: Services, delivery: Delivery) -> None:
     settle_uploaded(services.ledger, delivery, key, url)
 
 
-@app.task(name=routing.UPLOAD_S3)
-def upload_s3(image_id: int, dispatch_no: int) -> None:
+@app.task(bind=True, base=ImageStep, name=routing.UPLOAD_S3)
+def upload_s3(self: Any, image_id: int, dispatch_no: int) -> None:
     """Upload one picture."""
-    deliver(current_services(), Ticket(image_id, dispatch_no), StepName.UPLOAD, upload)
+    deliver(current_services(), Ticket(image_id, dispatch_no), StepName.UPLOAD, self.request.retries, upload)
