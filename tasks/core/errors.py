@@ -14,6 +14,7 @@
         ├── RateLimited        429: the whole queue of the model pauses
         ├── Overloaded         500, 503, 529: backoff
         ├── Ambiguous          perhaps paid, perhaps not: read timeout, dropped connection
+        │   └── WorkerDied     the worker was gone before the call had ended
         ├── NoImage            a success answer without an image
         ├── BadBytes           truncated or undecodable image
         ├── Refused            content policy
@@ -121,6 +122,10 @@ class Ambiguous(StepError):
     """The work may have been done and paid for: read timeout, connection dropped, download failed."""
 
     error_class = ErrorClass.AMBIGUOUS
+
+
+class WorkerDied(Ambiguous):
+    """The worker died during the call, perhaps of it."""
 
 
 class NoImage(StepError):

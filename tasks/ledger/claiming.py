@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -24,7 +25,8 @@ _SAME_PICTURE_WAIT = timedelta(seconds=5)
 # Built once: making a statement costs more than running it. An update takes its SET columns from the values given.
 _LEASED = select(worker.c.id).where(worker.c.id == bindparam("the_worker"), worker.c.stopped_at.is_(None)).exists()
 _NEEDED = (
-    *("id", "batch_id", "dispatch_no", "fence", "state", "attempts", "unknowns", "model", "fingerprint"),
+    *("id", "batch_id", "dispatch_no", "fence", "state", "attempts", "unknowns", "model"),
+    *("delivery_starts", "fingerprint"),
     *("key", "prompt", "width", "height", "native_size", "parameters"),
 )
 _LOAD: Select[Any] = (
@@ -53,11 +55,16 @@ class NoClaim(StrEnum):
 
     PAST = "past"  # the image is beyond this step: let the chain go on, the next message may have been lost
     TWIN = "twin"  # the same message is being worked on right now
+    NOT_YET = "not yet"  # its last call ended with its worker, and `may_risk` said no
     ADOPTED = "adopted"  # the picture had been bought for another image; this one is `generated` now
 
 
-def claim(ledger: Ledger, ticket: Ticket, worker_id: str) -> Claim | NoClaim:
+def claim(
+    ledger: Ledger, ticket: Ticket, worker_id: str, may_risk: Callable[[], bool] = lambda: True
+) -> Claim | NoClaim:
     """Take the image for one paid call, reserving its price.
+
+    ``may_risk`` is asked for an image whose last call ended with its worker: whether it may be the next one's end.
 
     Raises Superseded when the message is out of date, when the image was given back because its picture is
     being bought for another image at this moment, or when the budget is reached and the image is held.
@@ -74,6 +81,8 @@ def claim(ledger: Ledger, ticket: Ticket, worker_id: str) -> Claim | NoClaim:
             raise Superseded(f"image {row.key!r} is {row.state}")
         if not row.leased:
             raise LeaseLost(f"worker {worker_id!r} has no living lease; nothing was claimed")
+        if row.delivery_starts is not None and not may_risk():
+            return NoClaim.NOT_YET
         owner = _register_picture(connection, row)
         if owner is None:
             _adopt(connection, row, now)
@@ -119,6 +128,7 @@ def _adopt(connection: Connection, row: Row[Any], now: datetime) -> None:
             moved_at=now,
             not_before=None,
             delivery_attempts=0,
+            delivery_starts=None,
             error_class=None,
             error_step=None,
             error_message=None,

@@ -71,7 +71,9 @@ def redispatch(ledger: Ledger, image_ids: Sequence[int], lost_before: datetime |
                 dispatch_no=image.c.dispatch_no + 1,
                 moved_at=now,
                 not_before=None,
-                delivery_starts=case((_DELIVERY_LOST, func.coalesce(image.c.delivery_starts, 0))),
+                delivery_starts=case(
+                    (_DELIVERY_LOST, func.coalesce(image.c.delivery_starts, 0)), else_=image.c.delivery_starts
+                ),
             )
         )
     return [dispatch_of(row, State(row.state)) for row in rows]

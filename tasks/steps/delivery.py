@@ -12,7 +12,9 @@ from tasks.core.retry import Failure, after_delivery
 from tasks.ledger.delivering import count_start, load, settle_delivery_failure
 from tasks.ledger.rows import Delivery
 from tasks.services import Services
+from tasks.steps.base import RetryLater
 from tasks.steps.ending import follow
+from tasks.steps.suspects import alone_if
 
 logger = logging.getLogger(__name__)
 
@@ -20,25 +22,22 @@ logger = logging.getLogger(__name__)
 _MOST_DEATHS = 2
 
 
-def deliver(
-    services: Services, ticket: Ticket, step: StepName, tries: int, act: Callable[[Services, Delivery], None]
-) -> None:
+def deliver(services: Services, ticket: Ticket, step: StepName, act: Callable[[Services, Delivery], None]) -> None:
     """Run one free, idempotent step. ``act`` does it and settles; it raises StepError when it cannot.
 
-    ``tries`` is how often this message was tried before.
     Raises RetryLater, ImageEnded or Superseded.
     """
     delivery = load(services.ledger, ticket, step)
     if delivery is None:
         return
     try:
-        if delivery.starts is not None and not tries:  # who tries its own message again has not died of it
-            _begin_counted(services, delivery, step, delivery.starts)
-        act(services, delivery)
+        with alone_if(delivery.starts):
+            _count_start(services, delivery, step)
+            act(services, delivery)
         logger.info("%s %s: %s done", delivery.batch_id, delivery.key, step)
     except StepError as error:
         _fail(services, delivery, step, error)
-    except (Superseded, ImageEnded, LedgerUnavailable):
+    except (Superseded, ImageEnded, RetryLater, LedgerUnavailable):
         raise
     except Exception as error:
         # Our own mistake must end as a state, not as a silent row.
@@ -46,10 +45,12 @@ def deliver(
         _fail(services, delivery, step, Overloaded(f"unexpected {type(error).__name__}: {error}"))
 
 
-def _begin_counted(services: Services, delivery: Delivery, step: StepName, starts: int) -> None:
-    """A message of this image was lost before. Raises Poison when the workers that had it since then have died."""
-    if starts >= _MOST_DEATHS:
-        raise Poison(f"{starts} workers have died during its {step}; their logs, or the system's, say why")
+def _count_start(services: Services, delivery: Delivery, step: StepName) -> None:
+    """Where a message was lost before. Raises Poison when the workers that began it since then have died."""
+    if delivery.starts is None:
+        return
+    if delivery.starts >= _MOST_DEATHS:
+        raise Poison(f"its worker died {delivery.starts} times during {step}; its log, or the system's, says why")
     count_start(services.ledger, delivery, step)
 
 

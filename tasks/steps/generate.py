@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import ExitStack
 from typing import Any, NoReturn
 
 from celery.exceptions import Ignore
@@ -22,6 +23,7 @@ from tasks.services import Services, current_services
 from tasks.steps.buying import StagingFailed, buy
 from tasks.steps.ending import follow, refill
 from tasks.steps.orphans import ImageStep
+from tasks.steps.suspects import enter_alone, not_yet
 from tasks.steps.turn import Outcome, Turn, slow_down, turn
 
 logger = logging.getLogger(__name__)
@@ -33,13 +35,20 @@ def generate(services: Services, mine: Turn, ticket: Ticket, tries: int) -> None
     Returns when the chain is to go on. Raises RetryLater, ImageEnded, Superseded, or Celery's Ignore when the
     same message is being worked on elsewhere.
     """
-    claimed = claim(services.ledger, ticket, services.worker_id)
-    if claimed is NoClaim.TWIN:
-        mine.outcome = Outcome.TWINS
-        raise Ignore
-    if not isinstance(claimed, Claim):
-        return
-    mine.outcome = Outcome.CALLED
+    with ExitStack() as alone:
+        claimed = claim(services.ledger, ticket, services.worker_id, lambda: enter_alone(alone))
+        if claimed is NoClaim.TWIN:
+            mine.outcome = Outcome.TWINS
+            raise Ignore
+        if claimed is NoClaim.NOT_YET:
+            raise not_yet()
+        if isinstance(claimed, Claim):
+            mine.outcome = Outcome.CALLED
+            _settle(services, mine, claimed, tries)
+
+
+def _settle(services: Services, mine: Turn, claimed: Claim, tries: int) -> None:
+    """Make the call and write down what has come of it."""
     try:
         settle_generated(services.ledger, claimed, _buy(services, claimed))
         logger.info("%s %s: generated, call %d", claimed.batch_id, claimed.key, claimed.attempt)

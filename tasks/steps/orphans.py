@@ -9,7 +9,7 @@ from billiard.exceptions import WorkerLostError
 
 from tasks import graph
 from tasks.core.dispatch import Ticket
-from tasks.core.errors import Ambiguous, ErrorClass, Superseded
+from tasks.core.errors import ErrorClass, Superseded, WorkerDied
 from tasks.core.retry import Failure, after_generate
 from tasks.ledger.claiming import claim_of, orphan
 from tasks.ledger.dispatching import redispatch
@@ -55,7 +55,7 @@ def settle_orphan(services: Services, image_id: int, fence: int) -> None:
 
 def _settle(services: Services, claim: Claim) -> None:
     """The outcome of the call is unknown and counts as spent."""
-    error = Ambiguous("the worker died during the call; whether it was paid is not known")
+    error = WorkerDied("the worker died during the call; whether it was paid is not known")
     failure = Failure(ErrorClass.AMBIGUOUS, attempts=claim.attempt, unknowns=claim.unknowns + 1)
     decision = after_generate(failure, services.retry_rules)
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from tasks.celery import app
@@ -32,14 +33,14 @@ def patch(services: Services, delivery: Delivery) -> None:
     announce_if_resting(services, delivery.batch_id)
 
 
-def _limited_patch(services: Services, ticket: Ticket, request: Any) -> None:
-    with turn(services, CMS, ticket, request.delivery_info) as mine:
+def _limited_patch(services: Services, ticket: Ticket, delivery_info: Mapping[str, Any]) -> None:
+    with turn(services, CMS, ticket, delivery_info) as mine:
 
         def act(services: Services, delivery: Delivery) -> None:
             mine.outcome = Outcome.CALLED
             patch(services, delivery)
 
-        deliver(services, ticket, StepName.PATCH, request.retries, act)
+        deliver(services, ticket, StepName.PATCH, act)
 
 
 @app.task(bind=True, base=ImageStep, name=routing.PATCH_CMS)
@@ -47,6 +48,6 @@ def patch_cms(self: Any, image_id: int, dispatch_no: int) -> None:
     """Patch one record."""
     services, ticket = current_services(), Ticket(image_id, dispatch_no)
     if CMS in services.limits.limited:
-        _limited_patch(services, ticket, self.request)
+        _limited_patch(services, ticket, self.request.delivery_info)
     else:
-        deliver(services, ticket, StepName.PATCH, self.request.retries, patch)
+        deliver(services, ticket, StepName.PATCH, patch)

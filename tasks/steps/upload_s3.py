@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from tasks.celery import app
 from tasks.core import routing
 from tasks.core.dispatch import StepName, Ticket
@@ -35,7 +33,7 @@ def upload(services: Services, delivery: Delivery) -> None:
     settle_uploaded(services.ledger, delivery, key, url)
 
 
-@app.task(bind=True, base=ImageStep, name=routing.UPLOAD_S3)
-def upload_s3(self: Any, image_id: int, dispatch_no: int) -> None:
+@app.task(base=ImageStep, name=routing.UPLOAD_S3)
+def upload_s3(image_id: int, dispatch_no: int) -> None:
     """Upload one picture."""
-    deliver(current_services(), Ticket(image_id, dispatch_no), StepName.UPLOAD, self.request.retries, upload)
+    deliver(current_services(), Ticket(image_id, dispatch_no), StepName.UPLOAD, upload)

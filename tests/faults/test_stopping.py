@@ -13,6 +13,7 @@ from tests.faults.test_killed_worker import unknown_calls
 from tests.integration.conftest import MakeStack
 from tests.integration.stack import NERVOUS, Stack, Worker, prompt_of, rows
 from tests.stand_ins.anycap_api import AnycapApi
+from tests.stand_ins.cms import CmsFault, CmsStandIn
 from tests.waiting import wait_until
 
 LONG_LEASE = NERVOUS.replace("heartbeat_expires_seconds = 3.0", "heartbeat_expires_seconds = 120.0")
@@ -97,6 +98,7 @@ def test_stopping_without_a_broker(make_stack: MakeStack, api: AnycapApi) -> Non
     process = stack.valkey._process
     assert process is not None
     process.kill()
+    process.wait()
     worker.terminate()
     worker.process.wait(60)
     assert set(stack.states(batch_id).values()) == {State.GENERATED}
@@ -108,19 +110,20 @@ def test_stopping_without_a_broker(make_stack: MakeStack, api: AnycapApi) -> Non
 
 
 def test_messages_in_hand_are_not_lost_with_it(make_stack: MakeStack, api: AnycapApi) -> None:
-    """What it had fetched and not begun is sent again at once, hours before the broker would give it back."""
-    names = [f"cup-{n}" for n in range(10)]
-    answer = threading.Event()
-    api.fault_for = lambda _prompt, number: None if number > 1 or answer.wait(90) else None
-    stack = make_stack(LONG_LEASE)
-    worker = stack.start_worker("first", "-c", "2")
-    batch_id = stack.submit(rows(names))
-    stack.start(batch_id)
-    wait_until(lambda: stack.paid_calls() == 2 and stack.redis.hlen("unacked") > 2, what="calls, and messages in hand")
-    worker.process.send_signal(signal.SIGQUIT)
-    worker.process.wait(GONE_WITHIN_SECONDS)
-    answer.set()
-    stack.start_worker("second")
-    stack.wait(batch_id, 40)
+    """What waits in it for its next try is sent again at once, hours before the broker would give it back."""
+    names = NAMES[:3]
+    with CmsStandIn(names) as cms:
+        for name in names:
+            cms.script(name, *[CmsFault(503)] * 3)
+        stack = make_stack(LONG_LEASE, **cms.environment)
+        worker = stack.start_worker("first")
+        batch_id = stack.submit(rows(names))
+        stack.start(batch_id)
+        wait_until(lambda: worker.words.count("Retry in ") >= 3 * len(names), what="tries, the next one 8 s away")
+        wait_until(lambda: stack.redis.hlen("unacked") >= len(names), what="messages in hand")
+        worker.process.send_signal(signal.SIGQUIT)
+        worker.process.wait(GONE_WITHIN_SECONDS)
+        stack.start_worker("second")
+        stack.wait(batch_id, 40)
     assert set(stack.states(batch_id).values()) == {State.PUBLISHED}
-    assert unknown_calls(stack) == 2
+    assert len(api.charges) == len(names)

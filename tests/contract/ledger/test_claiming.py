@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from tasks.core.dispatch import Ticket
-from tasks.core.errors import Ambiguous, LeaseLost, NoImage, Superseded
+from tasks.core.errors import Ambiguous, LeaseLost, NoImage, Superseded, WorkerDied
 from tasks.core.retry import Decision
 from tasks.core.states import State
 from tasks.ledger import claiming, leases
@@ -196,3 +196,14 @@ def test_a_claim_made_since_is_not_the_dead_workers(scene: Scene) -> None:
     assert claiming.orphan(scene.ledger, ticket.image_id, lost.fence) is None
     assert claiming.claim_of(scene.ledger, ticket) is None
     assert claiming.orphan(scene.ledger, ticket.image_id, living.fence) == living
+
+
+def test_the_last_call_that_ended_with_its_worker(scene: Scene) -> None:
+    """Whether the next one may be risked is asked then, and only then; an end of any other kind clears the name."""
+    (ticket,) = scene.tickets()
+    scene.fail(scene.claim(ticket), WorkerDied("gone"), Decision(wait_seconds=1.0))
+    (again,) = redispatch(scene.ledger, [ticket.image_id])
+    assert claim(scene.ledger, again.ticket, scene.worker, lambda: False) is NoClaim.NOT_YET
+    assert scene.image(ticket.image_id).state == State.QUEUED
+    scene.fail(scene.claim(again.ticket), NoImage("nothing"), Decision(wait_seconds=1.0))
+    assert isinstance(claim(scene.ledger, again.ticket, scene.worker, lambda: False), Claim)

@@ -10,7 +10,17 @@ from tasks.core.errors import Ambiguous
 from tasks.core.retry import Decision
 from tasks.core.states import State
 from tasks.ledger import leases
-from tasks.ledger.leases import beat, last_death, live_queues, orphaned_claims, reap, register_worker, stop_worker
+from tasks.ledger.leases import (
+    abandon,
+    beat,
+    has_claims,
+    last_death,
+    live_queues,
+    orphaned_claims,
+    reap,
+    register_worker,
+    stop_worker,
+)
 from tests.contract.ledger.scene import Scene
 
 LEASE = timedelta(seconds=15)
@@ -126,6 +136,28 @@ def test_when_the_latest_death_was_noticed(scene: Scene, witness: str) -> None:
     noticed = last_death(scene.ledger)
     assert noticed is not None
     assert abs(datetime.now(UTC) - noticed) < timedelta(seconds=5)
+
+
+def test_a_worker_that_leaves_its_work_counts_as_dead(scene: Scene, witness: str) -> None:
+    """Its claims are free at once, its messages lost: also those that it still sends on while it goes."""
+    (ticket,) = scene.tickets()
+    scene.claim(ticket)
+    abandon(scene.ledger, scene.worker)
+    assert list(orphaned_claims(scene.ledger)) == [ticket.image_id]
+    died = last_death(scene.ledger)
+    assert died is not None
+    assert timedelta(seconds=0) < died - datetime.now(UTC) < timedelta(seconds=5)
+
+
+def test_the_claims_of_a_worker(scene: Scene, witness: str) -> None:
+    """While one of its calls is in flight a worker has claims; others' are not its own."""
+    (ticket,) = scene.tickets()
+    assert not has_claims(scene.ledger, scene.worker)
+    claimed = scene.claim(ticket)
+    assert has_claims(scene.ledger, scene.worker)
+    assert not has_claims(scene.ledger, witness)
+    scene.settle(claimed)
+    assert not has_claims(scene.ledger, scene.worker)
 
 
 def test_queues_that_somebody_serves(scene: Scene, witness: str) -> None:
