@@ -14,7 +14,8 @@ class Claim:
     """The right to make one paid call for an image, and all that the call needs.
 
     ``fence`` grows with every claim of the image: whoever settles with an old one is too late.
-    ``price_usd_micros`` is what is reserved. ``spec`` is the model as frozen into the batch.
+    ``price_usd_micros`` is what is reserved, also in the model's ``budget_day`` where it has such a budget.
+    ``spec`` is the model as frozen into the batch.
     """
 
     image_id: int
@@ -31,6 +32,7 @@ class Claim:
     fingerprint: str
     price_usd_micros: int
     spec: Mapping[str, Any]
+    budget_day: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,7 @@ class Delivery:
     """What the upload and patch steps need to know of an image. ``picture`` parts are those in staging.
 
     ``starts`` counts starts without an end, once a message of the image was lost; ``None`` while nothing was.
+    ``stopped_by``: its batch is on hold as a whole (:class:`tasks.core.holds.Reason`), so the step must not go on.
     """
 
     image_id: int
@@ -57,3 +60,4 @@ class Delivery:
     sha256: str
     public_url: str | None
     starts: int | None
+    stopped_by: str | None = None

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from tasks import cluster, graph
 from tasks.celery import app
 from tasks.core import routing
-from tasks.ledger import leases, sweeping, unplanned
+from tasks.ledger import holding, leases, sweeping, unplanned
 from tasks.ledger.dispatching import redispatch
 from tasks.limiting import broker_epoch
 from tasks.limits.underway import under_way
@@ -26,11 +26,16 @@ _SETTLING = timedelta(minutes=5)
 
 def sweep_once(services: Services) -> None:
     """One pass over everything that may be stuck; what fails in one part does not keep the others from their work."""
-    healers = (
-        *(_bury_the_dead, _settle_orphans, _send_lost_again, _begin_unbegun, _release_due, _summarise_resting),
+    for heal in (
+        _bury_the_dead,
+        _settle_orphans,
+        _keep_holds,
+        _send_lost_again,
+        _begin_unbegun,
+        _release_due,
+        _summarise_resting,
         _keep_staging,
-    )
-    for heal in healers:
+    ):
         with left_to_the_sweep(heal.__name__.strip("_")):
             heal(services)
 
@@ -47,6 +52,13 @@ def _settle_orphans(services: Services) -> None:
     for image_id, fence in leases.orphaned_claims(services.ledger, overdue).items():
         with left_to_the_sweep(f"settling image {image_id}"):
             settle_orphan(services, image_id, fence)
+
+
+def _keep_holds(services: Services) -> None:
+    """Holds whose time is over end; of the others, images follow that whoever made the hold has left behind."""
+    for batch_id in holding.lift_due(services.ledger):
+        logger.info("sweep: %s goes on", batch_id)
+    holding.apply_holds(services.ledger)
 
 
 def _send_lost_again(services: Services) -> None:

@@ -32,7 +32,7 @@ def with_a_supervisor(stack: Stack, batch_id: str, pool: tuple[str, str], most_l
             stack.workers.append(Worker(stack, f"life-{life}", ("-P", pool[0], "-c", pool[1])))
         return stack.summary_of(batch_id) is not None
 
-    wait_until(done, 150, "the end of the batch")
+    wait_until(done, 90, "the end of the batch")
 
 
 def check_ends(stack: Stack, batch_id: str, error: tuple[str, str]) -> None:
