@@ -16,6 +16,7 @@ from kombu.exceptions import OperationalError
 
 from tasks import control, intake, progress, retrying, submission
 from tasks.celery import app
+from tasks.cluster import require_same_ledger
 from tasks.core import routing
 from tasks.core.errors import InputError
 from tasks.core.money import usd_micros
@@ -49,10 +50,12 @@ def submit(source: Source, *, template: str, **options: Any) -> str:
     Comes back at once, however many rows there are; none of them is needed afterwards. ``source`` is a path,
     ``s3://bucket/key`` (read by the worker) or an iterable of mappings; the options are the fields of
     :class:`tasks.core.request.Request`. Raises InputError for what shows at once: an unknown template, model or
-    option, a missing file or column. What is wrong with single rows shows in :func:`status`, and :func:`wait`
-    raises it; nothing is started then.
+    option, a missing file or column; ConfigurationError when the workers go by another ledger. What is wrong with
+    single rows shows in :func:`status`, and :func:`wait` raises it; nothing is started then.
     """
-    batch_id = intake.take_in(current_services(), Request(source, template, **options))
+    services = current_services()
+    require_same_ledger(services)
+    batch_id = intake.take_in(services, Request(source, template, **options))
     start(batch_id)
     return batch_id
 

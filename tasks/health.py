@@ -13,8 +13,9 @@ from urllib.parse import urlsplit
 import redis
 from sqlalchemy.exc import SQLAlchemyError
 
+from tasks.cluster import require_same_ledger, require_same_staging
 from tasks.core import routing
-from tasks.core.errors import ConfigurationError
+from tasks.core.errors import ConfigurationError, StepError
 from tasks.core.health import Health
 from tasks.ledger import leases
 from tasks.ledger.engine import Ledger, parse_database_url
@@ -29,6 +30,7 @@ def check_all(services: Services) -> Iterator[Health]:
     """Every component, in the order in which a picture meets them; each is checked when it is asked for."""
     yield broker(services)
     yield ledger(services)
+    yield from cluster(services)
     yield from workers(services)
     for name in dict.fromkeys(spec.provider for spec in services.settings.catalogue.models.values()):
         yield _off_without_key(services, provider(services, name))
@@ -164,6 +166,21 @@ def ledger(services: Services) -> Health:
     if revision == HEAD:
         return Health("ledger", "ok", f"{where}, revision {revision}")
     return Health("ledger", "bad", f"{where} has revision {revision or 'none'}, not {HEAD}", "run: imagechord migrate")
+
+
+def cluster(services: Services) -> Iterator[Health]:
+    """Whether this installation's ledger and staging are those of the workers behind its Redis."""
+    if services.settings.redis_url is None or ledger(services).status == "bad":
+        return
+    try:
+        require_same_ledger(services)
+        require_same_staging(services)
+    except ConfigurationError as error:
+        yield Health("cluster", "bad", str(error))
+    except (redis.RedisError, StepError):
+        return  # said by the broker's own check, and by staging's
+    else:
+        yield Health("cluster", "ok", "one ledger and one staging")
 
 
 def workers(services: Services) -> Iterator[Health]:

@@ -14,6 +14,7 @@ from tasks.cli.finishing import say_goodbye
 from tasks.cli.request import takes_request
 from tasks.cli.wording import counted
 from tasks.cli.working import see_through
+from tasks.cluster import require_same_ledger
 from tasks.core.errors import ConfigurationError
 from tasks.core.going_on import Rerun, rerun
 from tasks.core.health import Health
@@ -43,6 +44,7 @@ def run(request: Request, json: options.Json = False) -> None:
     what a person has paused or kept back stays so, and the command that goes on is said.
     """
     services = current_services()
+    require_same_ledger(services)
     unfinished = _unfinished(services, request)
     if unfinished is not None and not _goes_on(services, request, unfinished):
         raise typer.Exit(say_goodbye(services, unfinished, json=json))

@@ -8,6 +8,7 @@ from tasks.cli import options
 from tasks.cli.console import note, output, print_json, print_next
 from tasks.cli.request import takes_request
 from tasks.cli.run import announce
+from tasks.cluster import require_same_ledger
 from tasks.core.errors import ConfigurationError
 from tasks.core.request import Request
 from tasks.services import current_services
@@ -25,6 +26,7 @@ def submit(request: Request, json: options.Json = False) -> None:
     broker = health.broker(services)
     if broker.status != "ok":
         raise ConfigurationError(f"{broker.detail}. To submit to workers of yours: {broker.mend}")
+    require_same_ledger(services)
     submitted = submission.submit(services, request)
     start(submitted.batch_id)
     idle = health.unserved_queues(services, submitted.summary.by_model if submitted.summary else ())

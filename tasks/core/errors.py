@@ -14,11 +14,13 @@
         ├── RateLimited        429: the whole queue of the model pauses
         ├── Overloaded         500, 503, 529: backoff
         ├── Ambiguous          perhaps paid, perhaps not: read timeout, dropped connection
+        │   └── WorkerDied     the worker was gone before the call had ended
         ├── NoImage            a success answer without an image
         ├── BadBytes           truncated or undecodable image
         ├── Refused            content policy
         ├── Invalid            400, 404: will never work as asked
-        └── Account            401, 402, 403, quota: nothing of this model will work for now
+        ├── Account            401, 402, 403, quota: nothing of this model will work for now
+        └── Poison             every worker that delivered the picture has died of it
 """
 
 from __future__ import annotations
@@ -38,6 +40,7 @@ class ErrorClass(StrEnum):
     REFUSED = "refused"
     INVALID = "invalid"
     ACCOUNT = "account"
+    POISON = "poison"
 
 
 class ImagechordError(Exception):
@@ -121,6 +124,10 @@ class Ambiguous(StepError):
     error_class = ErrorClass.AMBIGUOUS
 
 
+class WorkerDied(Ambiguous):
+    """The worker died during the call, perhaps of it."""
+
+
 class NoImage(StepError):
     """The other side reported success and sent no image."""
 
@@ -149,3 +156,9 @@ class Account(StepError):
     """Key, credit or quota (401, 402, 403): every request to this service fails until a person acts."""
 
     error_class = ErrorClass.ACCOUNT
+
+
+class Poison(StepError):
+    """Workers died while they delivered the picture; the next one would too."""
+
+    error_class = ErrorClass.POISON

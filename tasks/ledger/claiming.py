@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, bindparam, case, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, case, or_, select, update
 
 from tasks.core.day_budget import DayBudget
 from tasks.core.dispatch import Ticket
@@ -35,7 +36,8 @@ _HOLD = select(hold.c.model).where(
 _HELD_BY = _HOLD.order_by(hold.c.model).limit(1).scalar_subquery()
 _LEASED = select(worker.c.id).where(worker.c.id == bindparam("the_worker"), worker.c.stopped_at.is_(None)).exists()
 _NEEDED = (
-    *("id", "batch_id", "dispatch_no", "fence", "state", "attempts", "unknowns", "model", "fingerprint"),
+    *("id", "batch_id", "dispatch_no", "fence", "state", "attempts", "unknowns", "model"),
+    *("delivery_starts", "fingerprint"),
     *("key", "prompt", "width", "height", "native_size", "parameters"),
 )
 _LOAD: Select[Any] = (
@@ -45,10 +47,10 @@ _LOAD: Select[Any] = (
 )
 _MOVE = update(image).where(image.c.id == bindparam("the_image"))
 _BEGIN_ATTEMPT = attempt.insert()
-_ORPHAN = (
+_HELD_CLAIM = (
     select(image, attempt.c.budget_day)
     .outerjoin(attempt, and_(attempt.c.image_id == image.c.id, attempt.c.fence == image.c.fence))
-    .where(image.c.id == bindparam("the_image"), image.c.state == State.GENERATING)
+    .where(image.c.state == State.GENERATING)
 )
 
 
@@ -57,6 +59,7 @@ class NoClaim(StrEnum):
 
     PAST = "past"  # the image is beyond this step: let the chain go on, the next message may have been lost
     TWIN = "twin"  # the same message is being worked on right now
+    NOT_YET = "not yet"  # its last call ended with its worker, and `may_risk` said no
     ADOPTED = "adopted"  # the picture had been bought for another image; this one is `generated` now
 
 
@@ -75,8 +78,20 @@ class Stopped:
     began: bool
 
 
-def claim(ledger: Ledger, ticket: Ticket, worker_id: str, day: DayBudget | None = None) -> Claim | NoClaim | Stopped:
+def _yes() -> bool:
+    return True
+
+
+def claim(
+    ledger: Ledger,
+    ticket: Ticket,
+    worker_id: str,
+    day: DayBudget | None = None,
+    may_risk: Callable[[], bool] = _yes,
+) -> Claim | NoClaim | Stopped:
     """Take the image for one paid call, reserving its price; ``day`` is the model's budget for today, if it has one.
+
+    ``may_risk`` is asked for an image whose last call ended with its worker: whether it may be the next one's end.
 
     Raises Superseded when the message is out of date, or when the image was given back for a moment: its picture is
     being bought for another image, or calls in flight have reserved what is left of the budget.
@@ -93,6 +108,8 @@ def claim(ledger: Ledger, ticket: Ticket, worker_id: str, day: DayBudget | None 
             raise Superseded(f"image {row.key!r} is {row.state}")
         if not row.leased:
             raise LeaseLost(f"worker {worker_id!r} has no living lease; nothing was claimed")
+        if row.held_by is None and row.delivery_starts is not None and not may_risk():
+            return NoClaim.NOT_YET
         outcome = _decide(ledger, connection, row, worker_id, now, day)
     if outcome is None:
         raise Superseded(f"image {row.key!r} waits a moment: others have its picture, or what is left of the budget")
@@ -158,6 +175,7 @@ def _adopt(connection: Connection, row: Row[Any], now: datetime) -> None:
             moved_at=now,
             not_before=None,
             delivery_attempts=0,
+            delivery_starts=None,
             error_class=None,
             error_step=None,
             error_message=None,
@@ -218,10 +236,22 @@ def _take(  # noqa: PLR0913, PLR0917 – all that a claim writes
     )
 
 
-def orphan(ledger: Ledger, image_id: int) -> Claim | None:
-    """The claim of a worker that died holding it; ``None`` when the image has been settled after all."""
+def orphan(ledger: Ledger, image_id: int, fence: int) -> Claim | None:
+    """The claim of a worker that died holding it; ``None`` when it has been settled after all.
+
+    By its fence: meanwhile the image may have been settled by another sweep and claimed again, by a worker that lives.
+    """
+    return _held(ledger, image.c.id == image_id, image.c.fence == fence)
+
+
+def claim_of(ledger: Ledger, ticket: Ticket) -> Claim | None:
+    """The claim that this sending of an image has led to; ``None`` when there is none, or it has been settled."""
+    return _held(ledger, image.c.id == ticket.image_id, image.c.dispatch_no == ticket.dispatch_no)
+
+
+def _held(ledger: Ledger, *which: ColumnElement[bool]) -> Claim | None:
     with ledger.read() as connection:
-        row = connection.execute(_ORPHAN, {"the_image": image_id}).first()
+        row = connection.execute(_HELD_CLAIM.where(*which)).first()
         if row is None:
             return None
         spec, _price = _frozen(ledger, connection, row)

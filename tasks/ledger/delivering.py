@@ -26,7 +26,7 @@ _BEYOND = {
 # Built once: making a statement costs more than running it. An update takes its SET columns from the values given.
 _OF_IMAGE = (
     *("id", "batch_id", "dispatch_no", "state", "delivery_attempts", "key", "variant", "template", "model"),
-    *("fingerprint", "public_url"),
+    *("fingerprint", "public_url", "delivery_starts"),
 )
 _OF_PICTURE = ("staging_key", "content_type", "extension", "size_bytes", "sha256")
 _OF_BATCH = (batch.c.key_pattern, batch.c.hold_publish)
@@ -51,6 +51,7 @@ _TO_LOOK_AT = {
     "error_step": StepName.PATCH,
     "error_message": "uploaded; waits to be looked at before it is published",
 }
+_START = _MOVE.values(delivery_starts=image.c.delivery_starts + 1)
 
 
 def load(ledger: Ledger, ticket: Ticket, step: StepName) -> Delivery | None:
@@ -86,8 +87,29 @@ def load(ledger: Ledger, ticket: Ticket, step: StepName) -> Delivery | None:
         sha256=row.sha256,
         public_url=row.public_url,
         hold_publish=row.hold_publish,
+        starts=row.delivery_starts,
         stopped_by=row.stopped_by,
     )
+
+
+def needs_staging(ledger: Ledger) -> bool:
+    """Whether a picture that was bought is still to be uploaded, for any batch."""
+    waits = (State.PLANNED, State.QUEUED, State.GENERATED, State.HELD)
+    bought = select(image.c.id).join(picture, picture.c.fingerprint == image.c.fingerprint).where(picture.c.bought)
+    with ledger.read() as connection:
+        return connection.execute(bought.where(image.c.state.in_(waits)).limit(1)).first() is not None
+
+
+def count_start(ledger: Ledger, delivery: Delivery, step: StepName) -> None:
+    """Write down that the step begins; its settlement, whichever, takes the count back. It is not a move.
+
+    Raises Superseded when the image was sent again or has moved meanwhile.
+    """
+    started = {"the_image": delivery.image_id, "the_dispatch": delivery.dispatch_no, "the_state": _ENTRY[step]}
+    with ledger.write(lasting=False) as connection:
+        counted = connection.execute(_START, started)
+    if counted.rowcount != 1:
+        raise Superseded(f"image {delivery.key!r} was moved by another worker before {step}")
 
 
 def settle_uploaded(ledger: Ledger, delivery: Delivery, output_key: str, public_url: str) -> None:
@@ -150,7 +172,7 @@ def _parked() -> dict[str, Any]:
 def _move(ledger: Ledger, delivery: Delivery, step: StepName, **values: Any) -> None:
     mine = {"the_image": delivery.image_id, "the_dispatch": delivery.dispatch_no, "the_state": _ENTRY[step]}
     with ledger.write(lasting=False) as connection:
-        moved = connection.execute(_MOVE, {**mine, "moved_at": datetime.now(UTC), **values})
+        moved = connection.execute(_MOVE, {**mine, "moved_at": datetime.now(UTC), "delivery_starts": None, **values})
     # A twin of this very message may have been quicker: then the work is done, and the chain goes on.
     if moved.rowcount != 1 and load(ledger, Ticket(delivery.image_id, delivery.dispatch_no), step) is not None:
         raise Superseded(f"image {delivery.key!r} was moved by another worker during {step}")

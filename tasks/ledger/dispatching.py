@@ -11,6 +11,8 @@ from sqlalchemy import (
     ColumnElement,
     Row,
     and_,
+    case,
+    func,
     or_,
     select,
     true,
@@ -24,6 +26,10 @@ from tasks.ledger.schema import image
 
 UNCLAIMED = (State.QUEUED, State.GENERATED, State.UPLOADED)
 """States in which a message should be under way and no worker holds the image."""
+
+
+_DELIVERY_LOST = and_(image.c.state != State.QUEUED, image.c.not_before.is_(None))
+"""Whether an image that is sent again was under way to its shop. One that waited has no message that could be lost."""
 
 
 def due(now: datetime | BindParameter[Any]) -> ColumnElement[bool]:
@@ -44,6 +50,7 @@ def redispatch(ledger: Ledger, image_ids: Sequence[int], lost_before: datetime |
     """Send images again that should have a message and perhaps have none; older messages become stale.
 
     With ``lost_before``, only those that still count as lost: of two sweeps that found the same, one sends.
+    A delivery whose message was lost, perhaps with a worker that died of it, is counted from then on.
     """
     if not image_ids:
         return []
@@ -60,7 +67,14 @@ def redispatch(ledger: Ledger, image_ids: Sequence[int], lost_before: datetime |
         connection.execute(
             update(image)
             .where(image.c.id.in_([row.id for row in rows]))
-            .values(dispatch_no=image.c.dispatch_no + 1, moved_at=now, not_before=None)
+            .values(
+                dispatch_no=image.c.dispatch_no + 1,
+                moved_at=now,
+                not_before=None,
+                delivery_starts=case(
+                    (_DELIVERY_LOST, func.coalesce(image.c.delivery_starts, 0)), else_=image.c.delivery_starts
+                ),
+            )
         )
     return [dispatch_of(row, State(row.state)) for row in rows]
 

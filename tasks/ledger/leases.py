@@ -16,6 +16,9 @@ from tasks.ledger.schema import image, worker
 EXPIRES = timedelta(seconds=15)
 """How long a lease lasts without a heartbeat, where the preferences do not say otherwise."""
 
+_LAST_MOVES = timedelta(seconds=2)
+"""What a worker still moves between the end of its lease and its own, and what its clock may differ by."""
+
 
 def register_worker(ledger: Ledger, hostname: str, queues: Sequence[str]) -> str:
     """Write the worker's row and return its id."""
@@ -47,6 +50,7 @@ def beat(ledger: Ledger, worker_id: str, expires: timedelta = EXPIRES) -> None:
                 heartbeat_at=now,
                 steady_since=case((steady, worker.c.steady_since), else_=now),
                 stopped_at=None,
+                died_at=None,
             )
         )
 
@@ -55,6 +59,14 @@ def stop_worker(ledger: Ledger, worker_id: str) -> None:
     """The worker ends; whatever it still holds is free at once."""
     with ledger.write() as connection:
         connection.execute(update(worker).where(worker.c.id == worker_id).values(stopped_at=ledger.clock(connection)))
+
+
+def abandon(ledger: Ledger, worker_id: str) -> None:
+    """The worker leaves in the middle of its work: its claims are free at once, and its messages count as lost."""
+    with ledger.write() as connection:
+        now = ledger.clock(connection)
+        ends = {"stopped_at": now, "died_at": now + _LAST_MOVES}
+        connection.execute(update(worker).where(worker.c.id == worker_id).values(ends))
 
 
 def reap(ledger: Ledger, expires: timedelta = EXPIRES) -> datetime | None:
@@ -72,16 +84,14 @@ def reap(ledger: Ledger, expires: timedelta = EXPIRES) -> datetime | None:
     if last is None or witness is None or witness > now - expires:
         return None
     with ledger.write() as connection:
-        connection.execute(update(worker).where(*dead).values(stopped_at=now))
+        connection.execute(update(worker).where(*dead).values(stopped_at=now, died_at=now))
     return cast("datetime", last)
 
 
-def last_death(ledger: Ledger, expires: timedelta = EXPIRES) -> datetime | None:
+def last_death(ledger: Ledger) -> datetime | None:
     """When the latest death of a worker was noticed; ``None`` when all that stopped did so in order."""
-    stopped = select(worker.c.heartbeat_at, worker.c.stopped_at).where(worker.c.stopped_at.is_not(None))
     with ledger.read() as connection:
-        rows = connection.execute(stopped.order_by(worker.c.stopped_at.desc()).limit(100)).all()
-    return max((row.stopped_at for row in rows if row.stopped_at - row.heartbeat_at >= expires), default=None)
+        return cast("datetime | None", connection.scalar(select(func.max(worker.c.died_at))))
 
 
 def live_queues(ledger: Ledger, expires: timedelta = EXPIRES) -> set[str]:
@@ -94,8 +104,8 @@ def live_queues(ledger: Ledger, expires: timedelta = EXPIRES) -> set[str]:
     return {queue for queues in rows for queue in queues}
 
 
-def orphaned_claims(ledger: Ledger, claimed_before: datetime | None = None) -> list[int]:
-    """Images that are ``generating`` for a worker that :func:`reap` found dead, or that has stopped.
+def orphaned_claims(ledger: Ledger, claimed_before: datetime | None = None) -> dict[int, int]:
+    """Images that are ``generating`` for a worker that :func:`reap` found dead, or that has stopped: id → fence.
 
     With ``claimed_before``, also those that a living worker has held since then: its settlement was lost.
     """
@@ -103,10 +113,16 @@ def orphaned_claims(ledger: Ledger, claimed_before: datetime | None = None) -> l
     if claimed_before is not None:
         gone = or_(gone, image.c.moved_at <= claimed_before)
     with ledger.read() as connection:
-        return list(
-            connection.scalars(
-                select(image.c.id)
-                .outerjoin(worker, worker.c.id == image.c.worker_id)
-                .where(image.c.state == State.GENERATING, gone)
-            )
-        )
+        rows = connection.execute(
+            select(image.c.id, image.c.fence)
+            .outerjoin(worker, worker.c.id == image.c.worker_id)
+            .where(image.c.state == State.GENERATING, gone)
+        ).all()
+    return {row.id: row.fence for row in rows}
+
+
+def has_claims(ledger: Ledger, worker_id: str) -> bool:
+    """Whether a call of this worker is in flight, or was not settled."""
+    mine = select(image.c.id).where(image.c.state == State.GENERATING, image.c.worker_id == worker_id)
+    with ledger.read() as connection:
+        return connection.execute(mine.limit(1)).first() is not None

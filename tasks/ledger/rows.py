@@ -39,8 +39,9 @@ class Claim:
 class Delivery:
     """What the upload and patch steps need to know of an image. ``staging_key`` and the like are its picture's.
 
-    ``hold_publish``: somebody looks at it before the CMS is written. ``stopped_by``: its batch is on hold as a whole
-    (:class:`tasks.core.holds.Reason`), so the step must not go on.
+    ``hold_publish``: somebody looks at it before the CMS is written.
+    ``starts`` counts starts without an end, once a message of the image was lost; ``None`` while nothing was.
+    ``stopped_by``: its batch is on hold as a whole (:class:`tasks.core.holds.Reason`), so the step must not go on.
     """
 
     image_id: int
@@ -60,4 +61,5 @@ class Delivery:
     sha256: str
     public_url: str | None
     hold_publish: bool
+    starts: int | None
     stopped_by: str | None = None

@@ -148,7 +148,8 @@ image = Table(
     Column("attempts", Integer, nullable=False),  # paid calls, in total
     Column("unknowns", Integer, nullable=False),  # of these, calls whose outcome is not known
     Column("delivery_attempts", Integer, nullable=False),  # of the step it is in
-    Column("delivery_starts", Integer),  # begun and not ended, counted once its message was lost; null: not counted
+    # Starts of a delivery without an end, counted once its message was lost. 0 too while its worker died in its call.
+    Column("delivery_starts", Integer),
     Column("reserved_usd_micros", BigInteger, nullable=False),
     Column("cost_usd_micros", BigInteger, nullable=False),
     Column("reused", Boolean, nullable=False),
@@ -312,6 +313,7 @@ worker = Table(
     Column("heartbeat_at", UtcDateTime, nullable=False),
     Column("steady_since", UtcDateTime, nullable=False),  # beating without a gap since then
     _time("stopped_at"),
+    _time("died_at"),  # when its death was noticed, or it left with work in hand: messages were lost with it
 )
 
 summary = Table(

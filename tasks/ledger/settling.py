@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, update
 
-from tasks.core.errors import ErrorClass, StepError, Superseded
+from tasks.core.errors import ErrorClass, StepError, Superseded, WorkerDied
 from tasks.core.pictures import StagedPicture
 from tasks.core.retry import Decision
 from tasks.core.states import State
@@ -67,6 +67,7 @@ def settle_generated(ledger: Ledger, claim: Claim, bought: Bought) -> None:
             state=State.GENERATED,
             generated_at=now,
             delivery_attempts=0,
+            delivery_starts=None,
             **clean,
         )
         _record_picture(connection, claim, bought, now)
@@ -127,6 +128,7 @@ def _next(claim: Claim, error: StepError, decision: Decision, now: datetime) -> 
         "error_message": str(error),
         "attempts": claim.attempt - 1 if free else claim.attempt,
         "unknowns": claim.unknowns + (error.error_class is ErrorClass.AMBIGUOUS),
+        "delivery_starts": 0 if isinstance(error, WorkerDied) else None,
     }
     if decision.end is not None:
         return values | {"state": decision.end}

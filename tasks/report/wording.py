@@ -82,6 +82,7 @@ _CLASSES: Mapping[str, tuple[str, str]] = {
     "failures": ("같은 오류 반복", "Same error again and again"),
     "publish": ("게시 전 확인 대기", "Waits to be looked at"),
     "cancelled": ("취소됨", "Cancelled"),
+    "poison": ("작업자 비정상 종료", "Worker died of it"),
     "skipped_row": ("잘못된 행", "Bad row"),
 }
 
@@ -139,6 +140,10 @@ _MENDS: Mapping[str, tuple[str, str]] = {
     "cancelled": (
         "`imagechord retry --only cancelled`로 취소를 되돌릴 수 있습니다.",
         "`imagechord retry --only cancelled` takes it back.",
+    ),
+    "poison": (
+        "이 이미지를 처리하던 작업자가 거듭 종료되었습니다. 작업자 로그와 시스템 로그(메모리 부족 등)를 확인하세요.",
+        "Workers died with it again and again: their logs, or the system's (out of memory?), say why.",
     ),
     "skipped_row": (f"행을 고치세요: {_AGAIN[0]}", f"To mend it, {_AGAIN[1]}"),
 }

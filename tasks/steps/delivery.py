@@ -7,17 +7,22 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from tasks.core.dispatch import StepName, Ticket
-from tasks.core.errors import ImageEnded, LedgerUnavailable, Overloaded, StepError, Superseded
+from tasks.core.errors import ImageEnded, LedgerUnavailable, Overloaded, Poison, StepError, Superseded
 from tasks.core.retry import Failure, after_delivery
-from tasks.ledger.delivering import load, park, settle_delivery_failure
+from tasks.ledger.delivering import count_start, load, park, settle_delivery_failure
 from tasks.ledger.holding import stop_delivery
 from tasks.ledger.rows import Delivery
 from tasks.services import Services
+from tasks.steps.base import RetryLater
 from tasks.steps.ending import announce_if_resting, follow
 from tasks.steps.held import say_held
 from tasks.steps.outage import is_outage, it_lives, may_try
+from tasks.steps.suspects import alone_if
 
 logger = logging.getLogger(__name__)
+
+
+_MOST_DEATHS = 2
 
 
 def deliver(services: Services, ticket: Ticket, step: StepName, act: Callable[[Services, Delivery], None]) -> None:
@@ -36,11 +41,13 @@ def deliver(services: Services, ticket: Ticket, step: StepName, act: Callable[[S
         park(services.ledger, delivery, step)
         raise Superseded(f"{delivery.batch_id} {delivery.key}: {step} waits until its destination is back")
     try:
-        act(services, delivery)
+        with alone_if(delivery.starts):
+            _count_start(services, delivery, step)
+            act(services, delivery)
         logger.info("%s %s: %s done", delivery.batch_id, delivery.key, step)
     except StepError as error:
         _fail(services, delivery, step, error)
-    except (Superseded, ImageEnded, LedgerUnavailable):
+    except (Superseded, ImageEnded, RetryLater, LedgerUnavailable):
         raise
     except Exception as error:
         # Our own mistake must end as a state, not as a silent row.
@@ -48,6 +55,15 @@ def deliver(services: Services, ticket: Ticket, step: StepName, act: Callable[[S
         _fail(services, delivery, step, Overloaded(f"unexpected {type(error).__name__}: {error}"))
     else:
         it_lives(services, step)
+
+
+def _count_start(services: Services, delivery: Delivery, step: StepName) -> None:
+    """Where a message was lost before. Raises Poison when the workers that began it since then have died."""
+    if delivery.starts is None:
+        return
+    if delivery.starts >= _MOST_DEATHS:
+        raise Poison(f"its worker died {delivery.starts} times during {step}; its log, or the system's, says why")
+    count_start(services.ledger, delivery, step)
 
 
 def _fail(services: Services, delivery: Delivery, step: StepName, error: StepError) -> NoReturn:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import ExitStack
 from typing import Any, NoReturn
 
 from celery.exceptions import Ignore
@@ -23,6 +24,8 @@ from tasks.services import Services, current_services
 from tasks.steps.buying import StagingFailed, buy
 from tasks.steps.ending import announce_if_resting, follow, refill
 from tasks.steps.held import say_held
+from tasks.steps.orphans import ImageStep
+from tasks.steps.suspects import enter_alone, not_yet
 from tasks.steps.turn import Outcome, Turn, slow_down, turn
 
 logger = logging.getLogger(__name__)
@@ -34,15 +37,23 @@ def generate(services: Services, mine: Turn, model: str, ticket: Ticket, tries: 
     Returns when the chain is to go on. Raises RetryLater, ImageEnded, Superseded, or Celery's Ignore when the
     same message is being worked on elsewhere.
     """
-    claimed = claim(services.ledger, ticket, services.worker_id, services.day_budget(model))
-    if claimed is NoClaim.TWIN:
-        mine.outcome = Outcome.TWINS
-        raise Ignore
-    if isinstance(claimed, Stopped):
-        _stop(services, claimed)
-    if not isinstance(claimed, Claim):
-        return
-    mine.outcome = Outcome.CALLED
+    day = services.day_budget(model)
+    with ExitStack() as alone:
+        claimed = claim(services.ledger, ticket, services.worker_id, day, lambda: enter_alone(alone))
+        if claimed is NoClaim.TWIN:
+            mine.outcome = Outcome.TWINS
+            raise Ignore
+        if claimed is NoClaim.NOT_YET:
+            raise not_yet()
+        if isinstance(claimed, Stopped):
+            _stop(services, claimed)
+        if isinstance(claimed, Claim):
+            mine.outcome = Outcome.CALLED
+            _settle(services, mine, claimed, tries)
+
+
+def _settle(services: Services, mine: Turn, claimed: Claim, tries: int) -> None:
+    """Make the call and write down what has come of it."""
     try:
         settle_generated(services.ledger, claimed, _buy(services, claimed))
         logger.info("%s %s: generated, call %d", claimed.batch_id, claimed.key, claimed.attempt)
@@ -104,7 +115,12 @@ def _decide(services: Services, claimed: Claim, error: StepError, tries: int) ->
 def _register(spec: ModelSpec) -> None:
     """One task type for the model; its limit shows in Flower and changes with ``celery control rate_limit``."""
 
-    @app.task(bind=True, name=routing.generate_task(spec.alias), rate_limit=rate_limit_text(spec.limits.per_minute))
+    @app.task(
+        bind=True,
+        base=ImageStep,
+        name=routing.generate_task(spec.alias),
+        rate_limit=rate_limit_text(spec.limits.per_minute),
+    )
     def _task(self: Any, image_id: int, dispatch_no: int) -> None:
         services, ticket = current_services(), Ticket(image_id, dispatch_no)
         with turn(services, spec.alias, ticket, self.request.delivery_info) as mine:

@@ -6,29 +6,35 @@ import atexit
 import contextlib
 import logging
 import os
+import signal
 import threading
 from datetime import timedelta
 from typing import Any
 
 import redis
 from celery import bootsteps
+from celery.exceptions import WorkerShutdown
 
+from tasks import cluster
 from tasks.celery import app
+from tasks.cluster import Membership
 from tasks.core import routing
 from tasks.core.errors import ConfigurationError, LedgerUnavailable
-from tasks.ledger.leases import beat, register_worker, stop_worker
+from tasks.ledger.leases import abandon, beat, register_worker, stop_worker
 from tasks.limiting import broker_epoch
 from tasks.services import Services, current_services
 from tasks.steps.control import show_rates
+from tasks.steps.stopping import Stop, answers
 
 logger = logging.getLogger(__name__)
 
-_LEDGER_KEY = "imagechord:ledger"
 _SWEEP_KEY = "imagechord:sweep"
+_REFUSED = 2
+"""The exit code of a worker that does not fit in, as of a command with bad settings."""
 
 
 class Lease(bootsteps.StartStopStep):
-    """Starts before the consumer: no task runs without a lease, and none with the wrong ledger."""
+    """Starts before the consumer: no task runs without a lease, and none with another ledger or staging."""
 
     def __init__(self, worker: Any, **_options: Any) -> None:
         super().__init__(worker)
@@ -36,55 +42,57 @@ class Lease(bootsteps.StartStopStep):
         self._thread: threading.Thread | None = None
 
     def start(self, worker: Any) -> None:
-        """Register; raises ConfigurationError when another ledger owns this Redis."""
+        """Register. Raises WorkerShutdown when the workers of this Redis have another ledger or staging."""
         services = current_services()
-        _require_one_ledger(services)
+        try:
+            membership = cluster.join(services)
+        except ConfigurationError as error:
+            logger.critical("this worker does not start: %s", error)
+            raise WorkerShutdown(_REFUSED) from None
         # What this Redis held before it was emptied is lost; what is sent from here on is not.
         broker_epoch(services)
         queues = sorted(worker.app.amqp.queues.consume_from)
         services.worker_id = register_worker(services.ledger, worker.hostname, queues)
-        self._thread = threading.Thread(target=self._run, args=(services,), name="imagechord-lease", daemon=True)
+        arguments = (services, membership)
+        self._thread = threading.Thread(target=self._run, args=arguments, name="imagechord-lease", daemon=True)
         self._thread.start()
+        Stop(services).listen()
         # Not in `stop`: that comes while the pool still finishes calls which have been paid. When these have ended,
         # or been killed with the process, so has the lease.
         atexit.register(self._end, services)
 
     def _end(self, services: Services) -> None:
-        """End the lease: whatever this worker still held may be taken at once."""
+        """End the lease: whatever this worker still held may be taken at once.
+
+        Without a broker it could not give its messages back: they are as lost as those of the dead.
+        """
         if services.pid != os.getpid() or self._thread is None:
             return
         self._stopping.set()
         self._thread.join()
         with contextlib.suppress(LedgerUnavailable):  # it will expire
-            stop_worker(services.ledger, services.worker_id)
+            end = stop_worker if answers(services) else abandon
+            end(services.ledger, services.worker_id)
 
-    def _run(self, services: Services) -> None:
+    def _run(self, services: Services, membership: Membership) -> None:
         expires = timedelta(seconds=services.settings.preferences.heartbeat_expires_seconds)
         sweep_every_ms = round(services.settings.preferences.sweep_every_seconds * 1000)
         while True:
             try:
                 beat(services.ledger, services.worker_id, expires)
+                cluster.stay(services, membership)
                 broker_epoch(services)
                 show_rates(services)
                 services.breaker.look()
                 if services.redis.set(_SWEEP_KEY, services.worker_id, nx=True, px=sweep_every_ms):
                     app.signature(routing.SWEEP, immutable=True).apply_async()
+            except ConfigurationError as error:
+                logger.critical("this worker stops: %s", error)
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
             except (LedgerUnavailable, redis.RedisError, OSError) as error:
                 logger.warning("lease: no heartbeat this time: %s", error)
             except Exception:
                 logger.exception("lease: unexpected error")
             if self._stopping.wait(services.settings.preferences.heartbeat_every_seconds):
                 return
-
-
-def _require_one_ledger(services: Services) -> None:
-    mine = services.ledger.identity()
-    services.redis.set(_LEDGER_KEY, mine, nx=True)
-    found = services.redis.get(_LEDGER_KEY)
-    theirs = found.decode() if isinstance(found, bytes) else mine
-    if theirs != mine:
-        raise ConfigurationError(
-            f"this Redis serves another ledger ({theirs[:8]}…, not {mine[:8]}…): two ledgers would buy the "
-            f"same pictures twice. Give every worker the same IMAGECHORD_DATABASE_URL; if the other ledger is gone "
-            f"for good, run: redis-cli del {_LEDGER_KEY}"
-        )

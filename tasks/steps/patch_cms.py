@@ -16,6 +16,7 @@ from tasks.ledger.rows import Delivery
 from tasks.services import Services, current_services
 from tasks.steps.delivery import deliver
 from tasks.steps.ending import announce_if_resting, refill
+from tasks.steps.orphans import ImageStep
 from tasks.steps.turn import Outcome, slow_down, turn
 
 
@@ -42,7 +43,7 @@ def _limited_patch(services: Services, ticket: Ticket, delivery_info: Mapping[st
         deliver(services, ticket, StepName.PATCH, act)
 
 
-@app.task(bind=True, name=routing.PATCH_CMS)
+@app.task(bind=True, base=ImageStep, name=routing.PATCH_CMS)
 def patch_cms(self: Any, image_id: int, dispatch_no: int) -> None:
     """Patch one record."""
     services, ticket = current_services(), Ticket(image_id, dispatch_no)

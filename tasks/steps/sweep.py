@@ -5,27 +5,24 @@ from __future__ import annotations
 import logging
 from datetime import UTC, datetime, timedelta
 
-from tasks import graph
+from tasks import cluster, graph
 from tasks.celery import app
 from tasks.core import routing
-from tasks.core.dispatch import Ticket
-from tasks.core.errors import Ambiguous, ErrorClass, Superseded
 from tasks.core.holds import Reason
 from tasks.core.outages import DESTINATIONS, WAITS_IN, Outage
-from tasks.core.retry import Failure, after_generate
 from tasks.ledger import holding, leases, sweeping, unplanned
-from tasks.ledger.claiming import orphan
 from tasks.ledger.dispatching import redispatch
-from tasks.ledger.settling import settle_failure
 from tasks.limiting import broker_epoch
 from tasks.limits.underway import under_way
 from tasks.services import Services, current_services
-from tasks.steps.ending import announce_if_resting, left_to_the_sweep
+from tasks.steps.ending import left_to_the_sweep
 from tasks.steps.held import say_held
+from tasks.steps.orphans import settle_orphan
 
 logger = logging.getLogger(__name__)
 
 _MOST_AT_ONCE = 10_000
+_STAGING_KEPT_KEY, _STAGING_EVERY_SECONDS = "imagechord:staging-kept", 60
 _SETTLING = timedelta(minutes=5)
 """How long after its deadline a call may still be settled, by a worker that lives."""
 
@@ -41,6 +38,7 @@ def sweep_once(services: Services) -> None:
         _begin_unbegun,
         _release_due,
         _summarise_resting,
+        _keep_staging,
     ):
         with left_to_the_sweep(heal.__name__.strip("_")):
             heal(services)
@@ -55,30 +53,9 @@ def _settle_orphans(services: Services) -> None:
     """Claims that nobody will settle: their worker is dead, or the call's end was lost in it."""
     longest = max(spec.deadline_seconds for spec in services.settings.catalogue.models.values())
     overdue = datetime.now(UTC) - timedelta(seconds=longest) - _SETTLING
-    for image_id in leases.orphaned_claims(services.ledger, overdue):
+    for image_id, fence in leases.orphaned_claims(services.ledger, overdue).items():
         with left_to_the_sweep(f"settling image {image_id}"):
-            _settle_orphan(services, image_id)
-
-
-def _settle_orphan(services: Services, image_id: int) -> None:
-    """The outcome of the call is unknown and counts as spent."""
-    claim = orphan(services.ledger, image_id)
-    if claim is None:
-        return
-    error = Ambiguous("the worker died during the call; whether it was paid is not known")
-    failure = Failure(ErrorClass.AMBIGUOUS, attempts=claim.attempt, unknowns=claim.unknowns + 1)
-    decision = after_generate(failure, services.retry_rules)
-    try:
-        settle_failure(services.ledger, claim, error, decision)
-    except Superseded:
-        return
-    logger.warning("sweep: image %s of %s: %s", claim.key, claim.batch_id, error)
-    with left_to_the_sweep(f"the end of image {image_id}'s call"):
-        services.limits.release(claim.spec["alias"], Ticket(image_id, claim.dispatch_no).member)
-    if decision.end is not None:
-        announce_if_resting(services, claim.batch_id)
-    else:
-        graph.publish(redispatch(services.ledger, [image_id]))
+            settle_orphan(services, image_id, fence)
 
 
 def _keep_holds(services: Services) -> None:
@@ -95,7 +72,7 @@ def _send_lost_again(services: Services) -> None:
     is lost when the broker does not know it: it may wait long for a slow model, for a pause or for its next try.
     """
     ledger = services.ledger
-    death = leases.last_death(ledger, _expires(services))
+    death = leases.last_death(ledger)
     gone_before = max(filter(None, (death, broker_epoch(services))))
     silent_since = datetime.now(UTC) - timedelta(seconds=services.settings.preferences.unclaimed_after_seconds)
     held = [WAITS_IN[outage.destination] for outage in services.breaker.look()]
@@ -149,6 +126,11 @@ def _release_due(services: Services) -> None:
 def _summarise_resting(services: Services) -> None:
     for batch_id in sweeping.resting_unsaid(services.ledger):
         graph.summarise(batch_id)
+
+
+def _keep_staging(services: Services) -> None:
+    if services.redis.set(_STAGING_KEPT_KEY, services.worker_id, nx=True, ex=_STAGING_EVERY_SECONDS):
+        cluster.keep_mark(services)
 
 
 def _expires(services: Services) -> timedelta:

@@ -13,6 +13,7 @@ from tasks.ledger.rows import Delivery
 from tasks.services import Services, current_services
 from tasks.steps.delivery import deliver
 from tasks.steps.ending import announce_if_resting, refill
+from tasks.steps.orphans import ImageStep
 
 
 def upload(services: Services, delivery: Delivery) -> None:
@@ -39,7 +40,7 @@ def upload(services: Services, delivery: Delivery) -> None:
         raise Superseded(f"{delivery.batch_id} {delivery.key}: uploaded, and waits to be published")
 
 
-@app.task(name=routing.UPLOAD_S3)
+@app.task(base=ImageStep, name=routing.UPLOAD_S3)
 def upload_s3(image_id: int, dispatch_no: int) -> None:
     """Upload one picture."""
     deliver(current_services(), Ticket(image_id, dispatch_no), StepName.UPLOAD, upload)

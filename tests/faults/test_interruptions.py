@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import signal
 import sqlite3
 import threading
+from pathlib import Path
 
 from tasks.core.states import State
 from tests.faults.test_killed_worker import unknown_calls
@@ -29,14 +31,16 @@ def slow_calls(api: AnycapApi, seconds: float) -> None:
 
 
 def freeze(stack: Stack, worker: Worker) -> None:
-    """Stop the process where it is, but not while it holds SQLite's write lock: that would stop everybody."""
+    """Stop the process where it is, but not while it holds SQLite's write lock, or its turn: that stops everybody."""
+    file = stack.folder / "home" / "ledger.sqlite3"
 
     def frozen() -> bool:
         os.killpg(worker.process.pid, signal.SIGSTOP)
         try:
-            with contextlib.closing(sqlite3.connect(stack.folder / "home/ledger.sqlite3", timeout=0.2)) as ledger:
+            with Path(f"{file}-turn").open() as turn, contextlib.closing(sqlite3.connect(file, timeout=0.2)) as ledger:
+                fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 ledger.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError:
+        except (BlockingIOError, sqlite3.OperationalError):
             os.killpg(worker.process.pid, signal.SIGCONT)
             return False
         return True

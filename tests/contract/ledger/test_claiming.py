@@ -9,11 +9,12 @@ from datetime import UTC, datetime
 import pytest
 
 from tasks.core.dispatch import Ticket
-from tasks.core.errors import Ambiguous, LeaseLost, NoImage, Superseded
+from tasks.core.errors import Ambiguous, LeaseLost, NoImage, Superseded, WorkerDied
 from tasks.core.retry import Decision
 from tasks.core.states import State
 from tasks.ledger import claiming, leases
 from tasks.ledger.claiming import NoClaim, claim
+from tasks.ledger.dispatching import redispatch
 from tasks.ledger.rows import Claim
 from tests.contract.ledger.racers import claim_all
 from tests.contract.ledger.scene import MODEL, PRICE, Scene, planned, race
@@ -174,8 +175,33 @@ def test_many_images_of_a_picture_that_was_given_up_buy_it_once(scene: Scene) ->
 def test_the_claim_of_a_dead_worker(scene: Scene) -> None:
     """It can be read as it was, to be settled; an image that is not being bought has none."""
     (ticket,) = scene.tickets()
-    assert claiming.orphan(scene.ledger, ticket.image_id) is None
+    assert claiming.claim_of(scene.ledger, ticket) is None
     claimed = scene.claim(ticket)
-    assert claiming.orphan(scene.ledger, ticket.image_id) == claimed
+    assert claiming.orphan(scene.ledger, ticket.image_id, claimed.fence) == claimed
+    assert claiming.claim_of(scene.ledger, ticket) == claimed
     scene.fail(claimed, Ambiguous("dead"), Decision(wait_seconds=1.0))
-    assert claiming.orphan(scene.ledger, ticket.image_id) is None
+    assert claiming.orphan(scene.ledger, ticket.image_id, claimed.fence) is None
+    assert claiming.claim_of(scene.ledger, ticket) is None
+
+
+def test_a_claim_made_since_is_not_the_dead_workers(scene: Scene) -> None:
+    """A sweep that found an orphan and comes late does not end the claim that a living worker has made since."""
+    (ticket,) = scene.tickets()
+    lost = scene.claim(ticket)
+    scene.fail(lost, Ambiguous("dead"), Decision(wait_seconds=1.0))
+    (again,) = redispatch(scene.ledger, [ticket.image_id])
+    living = scene.claim(again.ticket)
+    assert claiming.orphan(scene.ledger, ticket.image_id, lost.fence) is None
+    assert claiming.claim_of(scene.ledger, ticket) is None
+    assert claiming.orphan(scene.ledger, ticket.image_id, living.fence) == living
+
+
+def test_the_last_call_that_ended_with_its_worker(scene: Scene) -> None:
+    """Whether the next one may be risked is asked then, and only then; an end of any other kind clears the name."""
+    (ticket,) = scene.tickets()
+    scene.fail(scene.claim(ticket), WorkerDied("gone"), Decision(wait_seconds=1.0))
+    (again,) = redispatch(scene.ledger, [ticket.image_id])
+    assert claim(scene.ledger, again.ticket, scene.worker, may_risk=lambda: False) is NoClaim.NOT_YET
+    assert scene.image(ticket.image_id).state == State.QUEUED
+    scene.fail(scene.claim(again.ticket), NoImage("nothing"), Decision(wait_seconds=1.0))
+    assert isinstance(claim(scene.ledger, again.ticket, scene.worker, may_risk=lambda: False), Claim)

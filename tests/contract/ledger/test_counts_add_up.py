@@ -184,8 +184,8 @@ class Moves(RuleBasedStateMachine):
 
     @rule()
     def sweep_orphans(self) -> None:
-        for image_id in leases.orphaned_claims(self.ledger):
-            orphan = claiming.orphan(self.ledger, image_id)
+        for image_id, fence in leases.orphaned_claims(self.ledger).items():
+            orphan = claiming.orphan(self.ledger, image_id, fence)
             assert orphan is not None
             self.scene.fail(orphan, *LOST)
 
@@ -256,9 +256,9 @@ class Moves(RuleBasedStateMachine):
 
     def _settle_every_claim(self) -> None:
         with self.ledger.read() as connection:
-            held = connection.scalars(select(image.c.id).where(image.c.state == State.GENERATING)).all()
-        for image_id in held:
-            orphan = claiming.orphan(self.ledger, image_id)
+            held = connection.execute(select(image.c.id, image.c.fence).where(image.c.state == State.GENERATING)).all()
+        for image_id, fence in held:
+            orphan = claiming.orphan(self.ledger, image_id, fence)
             assert orphan is not None
             self.scene.fail(orphan, *LOST)
 

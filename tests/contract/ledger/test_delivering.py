@@ -12,7 +12,15 @@ from tasks.core.holds import Reason
 from tasks.core.retry import PARKED, Decision
 from tasks.core.states import State
 from tasks.ledger import holding, submitting, summing, sweeping
-from tasks.ledger.delivering import load, park, settle_delivery_failure, settle_published, settle_uploaded
+from tasks.ledger.delivering import (
+    count_start,
+    load,
+    needs_staging,
+    park,
+    settle_delivery_failure,
+    settle_published,
+    settle_uploaded,
+)
 from tasks.ledger.dispatching import redispatch
 from tests.contract.ledger.scene import Scene, planned, race
 
@@ -205,3 +213,53 @@ def test_the_wish_to_look_may_come_later(scene: Scene) -> None:
     submitting.hold_publish(scene.ledger, scene.image(first.image_id).batch_id)
     scene.upload(second)
     assert [scene.image(ticket.image_id).state for ticket in (first, second)] == [State.UPLOADED, State.HELD]
+
+
+def test_starts_are_counted_once_a_message_was_lost(scene: Scene, generated: Ticket) -> None:
+    """Nothing is counted of an image that was never lost; of others each start, until the step ends somehow."""
+    assert scene.delivery(generated, StepName.UPLOAD).starts is None
+    ticket = generated
+    for starts in range(3):
+        (sent,) = redispatch(scene.ledger, [ticket.image_id])
+        ticket = sent.ticket
+        delivery = scene.delivery(ticket, StepName.UPLOAD)
+        assert delivery.starts == starts
+        count_start(scene.ledger, delivery, StepName.UPLOAD)
+    settle_delivery_failure(scene.ledger, delivery, StepName.UPLOAD, Overloaded("503"), SOON)
+    assert scene.delivery(ticket, StepName.UPLOAD).starts is None
+
+
+def test_the_end_of_a_step_ends_the_count(scene: Scene, generated: Ticket) -> None:
+    """A picture that was uploaded after all starts its patch without a past."""
+    (sent,) = redispatch(scene.ledger, [generated.image_id])
+    delivery = scene.delivery(sent.ticket, StepName.UPLOAD)
+    count_start(scene.ledger, delivery, StepName.UPLOAD)
+    scene.upload(sent.ticket)
+    assert scene.delivery(sent.ticket, StepName.PATCH).starts is None
+
+
+def test_a_wait_in_the_ledger_is_no_loss(scene: Scene, generated: Ticket) -> None:
+    """What is sent again after its wait is not counted: it has had no message that could be lost."""
+    delivery = scene.delivery(generated, StepName.UPLOAD)
+    settle_delivery_failure(scene.ledger, delivery, StepName.UPLOAD, Overloaded("503"), Decision(wait_seconds=100.0))
+    scene.set_image(generated.image_id, not_before=datetime.now(UTC) - timedelta(seconds=1))
+    (sent,) = redispatch(scene.ledger, [generated.image_id])
+    assert scene.delivery(sent.ticket, StepName.UPLOAD).starts is None
+
+
+def test_an_older_message_counts_no_start(scene: Scene, generated: Ticket) -> None:
+    """A start of a message that is out of date is refused, and not counted."""
+    (sent,) = redispatch(scene.ledger, [generated.image_id])
+    delivery = scene.delivery(sent.ticket, StepName.UPLOAD)
+    redispatch(scene.ledger, [generated.image_id])
+    with pytest.raises(Superseded):
+        count_start(scene.ledger, delivery, StepName.UPLOAD)
+    assert scene.image(generated.image_id).delivery_starts == 0
+
+
+def test_whether_a_staging_is_still_needed(scene: Scene, generated: Ticket) -> None:
+    """For as long as a bought picture is not uploaded; not for what is still to be bought."""
+    scene.submit([planned(8)])
+    assert needs_staging(scene.ledger)
+    scene.upload(generated)
+    assert not needs_staging(scene.ledger)

@@ -14,7 +14,7 @@ from tasks.core.holds import WHOLE, Reason
 from tasks.core.retry import BreakerRules, Decision
 from tasks.core.states import State
 from tasks.ledger import delivering, holding, leases, sweeping
-from tasks.ledger.claiming import NoClaim, Stopped, claim, orphan
+from tasks.ledger.claiming import NoClaim, Stopped, claim, claim_of
 from tasks.ledger.dispatching import redispatch
 from tasks.ledger.rows import Claim
 from tasks.ledger.summing import claim_message, is_resting
@@ -278,7 +278,7 @@ def test_a_dead_workers_claim_is_booked_in_its_day(scene: Scene) -> None:
 
 def orphaned(scene: Scene, ticket: Ticket) -> Claim:
     """The claim as the sweep reads it."""
-    found = orphan(scene.ledger, ticket.image_id)
+    found = claim_of(scene.ledger, ticket)
     assert found is not None
     return found
 

@@ -10,7 +10,17 @@ from tasks.core.errors import Ambiguous
 from tasks.core.retry import Decision
 from tasks.core.states import State
 from tasks.ledger import leases
-from tasks.ledger.leases import beat, last_death, live_queues, orphaned_claims, reap, register_worker, stop_worker
+from tasks.ledger.leases import (
+    abandon,
+    beat,
+    has_claims,
+    last_death,
+    live_queues,
+    orphaned_claims,
+    reap,
+    register_worker,
+    stop_worker,
+)
 from tests.contract.ledger.scene import Scene
 
 LEASE = timedelta(seconds=15)
@@ -30,7 +40,7 @@ def test_a_living_worker_keeps_its_claims(scene: Scene, witness: str) -> None:
     scene.claim(ticket)
     scene.silence(scene.worker, seconds=14)
     assert reap(scene.ledger, LEASE) is None
-    assert orphaned_claims(scene.ledger) == []
+    assert not orphaned_claims(scene.ledger)
 
 
 def test_a_dead_worker_loses_its_claims(scene: Scene, witness: str) -> None:
@@ -43,7 +53,7 @@ def test_a_dead_worker_loses_its_claims(scene: Scene, witness: str) -> None:
     last = reap(scene.ledger, LEASE)
     assert last is not None
     assert timedelta(seconds=15) < datetime.now(UTC) - last < timedelta(seconds=30)
-    assert orphaned_claims(scene.ledger) == [mine.image_id]
+    assert list(orphaned_claims(scene.ledger)) == [mine.image_id]
     assert reap(scene.ledger, LEASE) is None, "a death is told once"
 
 
@@ -52,7 +62,7 @@ def test_a_worker_that_stops_frees_its_claims_at_once(scene: Scene) -> None:
     (ticket,) = scene.tickets()
     scene.claim(ticket)
     stop_worker(scene.ledger, scene.worker)
-    assert orphaned_claims(scene.ledger) == [ticket.image_id]
+    assert list(orphaned_claims(scene.ledger)) == [ticket.image_id]
 
 
 def test_a_claim_without_a_worker_is_an_orphan(scene: Scene) -> None:
@@ -60,7 +70,7 @@ def test_a_claim_without_a_worker_is_an_orphan(scene: Scene) -> None:
     (ticket,) = scene.tickets()
     scene.claim(ticket)
     scene.set_image(ticket.image_id, worker_id="nobody")
-    assert orphaned_claims(scene.ledger) == [ticket.image_id]
+    assert list(orphaned_claims(scene.ledger)) == [ticket.image_id]
 
 
 def test_a_claim_that_a_living_worker_forgot_is_found_by_its_age(scene: Scene) -> None:
@@ -69,8 +79,8 @@ def test_a_claim_that_a_living_worker_forgot_is_found_by_its_age(scene: Scene) -
     scene.claim(old)
     scene.claim(new)
     scene.age([old.image_id])
-    assert orphaned_claims(scene.ledger) == []
-    assert orphaned_claims(scene.ledger, claimed_before=datetime.now(UTC) - timedelta(hours=1)) == [old.image_id]
+    assert not orphaned_claims(scene.ledger)
+    assert list(orphaned_claims(scene.ledger, claimed_before=datetime.now(UTC) - timedelta(hours=1))) == [old.image_id]
 
 
 def test_when_everybody_was_silent_nobody_is_dead(scene: Scene) -> None:
@@ -110,22 +120,44 @@ def test_a_worker_taken_for_dead_comes_back(scene: Scene, witness: str) -> None:
     lost = scene.claim(taken)
     scene.silence(scene.worker)
     reap(scene.ledger, LEASE)
-    assert orphaned_claims(scene.ledger) == [kept.image_id, taken.image_id]
+    assert list(orphaned_claims(scene.ledger)) == [kept.image_id, taken.image_id]
     scene.fail(lost, Ambiguous("dead"), Decision(end=State.FAILED))
     beat(scene.ledger, scene.worker, LEASE)
-    assert orphaned_claims(scene.ledger) == []
+    assert not orphaned_claims(scene.ledger)
     assert reap(scene.ledger, LEASE) is None
 
 
 def test_when_the_latest_death_was_noticed(scene: Scene, witness: str) -> None:
     """A worker that stops in order has not died; one that fell silent has."""
     stop_worker(scene.ledger, register_worker(scene.ledger, "orderly", []))
-    assert last_death(scene.ledger, LEASE) is None
+    assert last_death(scene.ledger) is None
     scene.silence(scene.worker)
     reap(scene.ledger, LEASE)
-    noticed = last_death(scene.ledger, LEASE)
+    noticed = last_death(scene.ledger)
     assert noticed is not None
     assert abs(datetime.now(UTC) - noticed) < timedelta(seconds=5)
+
+
+def test_a_worker_that_leaves_its_work_counts_as_dead(scene: Scene, witness: str) -> None:
+    """Its claims are free at once, its messages lost: also those that it still sends on while it goes."""
+    (ticket,) = scene.tickets()
+    scene.claim(ticket)
+    abandon(scene.ledger, scene.worker)
+    assert list(orphaned_claims(scene.ledger)) == [ticket.image_id]
+    died = last_death(scene.ledger)
+    assert died is not None
+    assert timedelta(seconds=0) < died - datetime.now(UTC) < timedelta(seconds=5)
+
+
+def test_the_claims_of_a_worker(scene: Scene, witness: str) -> None:
+    """While one of its calls is in flight a worker has claims; others' are not its own."""
+    (ticket,) = scene.tickets()
+    assert not has_claims(scene.ledger, scene.worker)
+    claimed = scene.claim(ticket)
+    assert has_claims(scene.ledger, scene.worker)
+    assert not has_claims(scene.ledger, witness)
+    scene.settle(claimed)
+    assert not has_claims(scene.ledger, scene.worker)
 
 
 def test_queues_that_somebody_serves(scene: Scene, witness: str) -> None:

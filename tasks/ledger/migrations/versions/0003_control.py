@@ -19,6 +19,8 @@ def upgrade() -> None:
         image.add_column(sa.Column("delivery_starts", sa.Integer(), nullable=True))
     with op.batch_alter_table("imagechord_attempt") as attempt:
         attempt.add_column(sa.Column("budget_day", sa.String(length=10), nullable=True))
+    with op.batch_alter_table("imagechord_worker") as worker:
+        worker.add_column(sa.Column("died_at", UtcDateTime(timezone=True), nullable=True))
     op.create_table(
         "imagechord_hold",
         sa.Column("batch_id", sa.String(length=32), nullable=False),
