@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Select, select
 
+from tasks.core.dispatch import Ticket
 from tasks.core.states import State
 from tasks.ledger.dispatching import lost
 from tasks.ledger.engine import Ledger
@@ -14,14 +15,16 @@ from tasks.ledger.schema import batch, image, summary, worker
 from tasks.ledger.summing import resting
 
 
-def unclaimed_before(ledger: Ledger, moment: datetime, limit: int = 1000) -> list[int]:
+def unclaimed_before(ledger: Ledger, moment: datetime, limit: int = 1000) -> list[Ticket]:
     """Images that were sent before ``moment`` and that nobody has taken or finished since, or whose wait is over."""
     with ledger.read() as connection:
-        return list(
-            connection.scalars(
-                select(image.c.id).where(lost(datetime.now(UTC), moment)).order_by(image.c.id).limit(limit)
-            )
+        rows = connection.execute(
+            select(image.c.id, image.c.dispatch_no)
+            .where(lost(datetime.now(UTC), moment))
+            .order_by(image.c.id)
+            .limit(limit)
         )
+        return [Ticket(row.id, row.dispatch_no) for row in rows]
 
 
 def releasable(ledger: Ledger) -> list[str]:
