@@ -22,6 +22,7 @@ from tests.stand_ins.ports import free_ports, wait_until_up
 from tests.stand_ins.postgres import PostgresServer
 from tests.stand_ins.supervisor import supervised
 from tests.stand_ins.valkey import valkey
+from tests.waiting import wait_until
 
 NAMES = [f"cup-{n}" for n in range(6)]
 SECRET = "hush/hush:hush@hush"
@@ -32,7 +33,7 @@ CELERY = (sys.executable, "-m", "celery", "-A", "tasks")
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     """A broker that only its user ``shop`` may use, and only over TLS: its URL, and who vouches for it."""
-    users = ("--user", f"shop on >{SECRET} ~* &* +@all", "--user", "default off")
+    users = ["--user", "shop", "on", f">{SECRET}", "~*", "&*", "+@all", "--user", "default", "off"]
     context, certificate = server_tls(tmp_path)
     with valkey(tmp_path / "broker", *users) as server, FaultProxy(server.address, tls=context) as proxy:
         yield f"rediss://shop:{quote(SECRET, safe='')}@127.0.0.1:{proxy.port}/0", certificate
@@ -48,11 +49,10 @@ def run(stack: Stack, *command: str) -> str:
 
 def health(stack: Stack) -> dict[str, str]:
     """What doctor says, by component; without the password."""
+    check_hushed(run(stack, IMAGECHORD, "doctor"))
     told = run(stack, IMAGECHORD, "doctor", "--json")
     check_hushed(told)
-    found = json.loads(told[told.index("[") :] if told.lstrip().startswith("[") else told[told.index("{") :])
-    parts = found if isinstance(found, list) else found["components"]
-    return {part["component"]: f"{part['status']} {part['detail']}" for part in parts}
+    return {part["component"]: part["status"] for part in json.loads(told)["components"]}
 
 
 def check_hushed(text: str) -> None:
@@ -70,7 +70,7 @@ def test_a_batch_over_tls_as_an_acl_user(make_stack: MakeStack, broker: tuple[st
     stack.wait(batch_id)
     assert set(stack.states(batch_id).values()) == {State.PUBLISHED}
     assert stack.services.limits.state("paced").started_today == len(NAMES)
-    assert health(stack)["broker"].startswith("ok")
+    assert health(stack)["broker"] == "ok"
     check_hushed(run(stack, *CELERY, "report"))
     worker.terminate()
     worker.process.wait(20)
@@ -88,8 +88,8 @@ def test_flower_over_tls(make_stack: MakeStack, broker: tuple[str, Path]) -> Non
     with supervised({"flower": command}, stack.folder, environment, stack.folder):
         wait_until_up(f"{flower}/healthcheck", stack.folder / "flower.log")
         check_hushed(requests.get(f"{flower}/broker", timeout=10).text)
-        queues = requests.get(f"{flower}/api/queues/length", timeout=10)
-    assert queues.status_code == 200, (stack.folder / "flower.log").read_text()
+        # Flower gives a connection one second, which is little while it starts.
+        wait_until(lambda: requests.get(f"{flower}/api/queues/length", timeout=10).ok, what="the queues in Flower")
     check_hushed((stack.folder / "flower.log").read_text())
 
 
@@ -103,7 +103,7 @@ def test_a_server_that_nobody_vouches_for_is_not_talked_to(make_stack: MakeStack
     told = run(stack, sys.executable, "-c", ask)
     assert "CERTIFICATE_VERIFY_FAILED" in told
     check_hushed(told)
-    assert health(stack)["broker"].startswith("bad")
+    assert health(stack)["broker"] == "bad"
 
 
 def test_a_ledger_with_a_password(make_stack: MakeStack, postgres_server: PostgresServer) -> None:
@@ -114,10 +114,10 @@ def test_a_ledger_with_a_password(make_stack: MakeStack, postgres_server: Postgr
     worker = stack.start_worker()
     batch_id = stack.run(rows(NAMES))
     assert set(stack.states(batch_id).values()) == {State.PUBLISHED}
-    assert health(stack)["ledger"].startswith("ok")
+    assert health(stack)["ledger"] == "ok"
     stack.services.ledger.close()
     postgres_server.stop()
-    assert health(stack)["ledger"].startswith("bad")
+    assert health(stack)["ledger"] == "bad"
     postgres_server.start()
     worker.terminate()
     worker.process.wait(20)

@@ -73,8 +73,8 @@ class ValkeyServer:
 def valkey(folder: Path, *options: str) -> Iterator[ValkeyServer]:
     """Run one for the length of the block."""
     server = ValkeyServer(folder, *options)
-    server.start()
     try:
+        server.start()
         yield server
     finally:
         server.kill()
