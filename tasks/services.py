@@ -174,13 +174,8 @@ class Services:
         if url is None:
             raise ConfigurationError("no broker: set IMAGECHORD_REDIS_URL or REDIS_URL")
         from redis import Redis  # as below: what a command does not use, it need not wait for
-        from redis.backoff import NoBackoff
-        from redis.retry import Retry
 
-        # One more try, for a connection that was cut while it was idle. redis-py's own patience (ten tries, a minute
-        # with a silent server) would keep pool slots and the consumer waiting; who asks knows what to do meanwhile.
-        patience = {"retry": Retry(NoBackoff(), 1), "socket_timeout": 5, "socket_connect_timeout": 5}
-        return Redis.from_url(url, health_check_interval=25, **patience)
+        return Redis.from_url(url, socket_timeout=5, socket_connect_timeout=5, health_check_interval=25)
 
     def _open_limits(self) -> Limiter:
         from tasks.limits.limiter import Limiter
