@@ -129,6 +129,7 @@ def test_nothing_is_bought_while_the_broker_is_silent(
         threading.Event().wait(OUTAGE_SECONDS - ALREADY_GRANTED_SECONDS)  # what is tested is time itself
         assert len(api.calls) == before
     assert running.steady_since == steady_since
+    assert "limiter of paced: Redis does not answer, nothing starts" in running.workers[0].words
     assert before < len(NAMES), "too late to tell anything"
     running.check_completed()
 
