@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tasks.core.catalogue import ModelSpec
-from tasks.core.errors import BadBytes, NotSent, StepError
+from tasks.core.errors import BadBytes, NoRoom, StagingFailed, StepError
 from tasks.core.pictures import StagedPicture
 from tasks.ledger.rows import Claim
 from tasks.ledger.settling import Bought
@@ -19,21 +19,6 @@ from tasks.pictures.thumbnail import thumbnail
 from tasks.providers.base import GeneratedPicture, GenerationRequest
 from tasks.services import Services
 from tasks.storage.folder import os_errors, require_room
-
-
-class StagingFailed(StepError):
-    """The picture was bought and could not be put into staging (a full disk): ``cost_usd_micros`` is spent."""
-
-    def __init__(self, cause: StepError, cost_usd_micros: int) -> None:
-        super().__init__(f"bought, but staging failed: {cause}", cost_usd_micros=cost_usd_micros)
-        self.error_class = cause.error_class
-
-
-class NoRoom(NotSent):
-    """There is no place for the picture: it was not bought."""
-
-    def __init__(self, cause: StepError) -> None:
-        super().__init__(f"nothing was bought: {cause}")
 
 
 def buy(services: Services, claim: Claim) -> Bought:

@@ -11,7 +11,7 @@ from tasks.celery import app
 from tasks.core import routing
 from tasks.core.catalogue import ModelSpec
 from tasks.core.dispatch import StepName, Ticket
-from tasks.core.errors import Ambiguous, ErrorClass, StepError, Superseded
+from tasks.core.errors import Ambiguous, ErrorClass, NoRoom, StagingFailed, StepError, Superseded
 from tasks.core.limits import rate_limit_text
 from tasks.core.retry import COUNTED_IN_A_ROW, Decision, Failure, after_generate
 from tasks.core.states import State
@@ -20,7 +20,7 @@ from tasks.ledger.holding import apply_holds, hold_failing
 from tasks.ledger.rows import Claim
 from tasks.ledger.settling import Bought, settle_failure, settle_generated
 from tasks.services import Services, current_services
-from tasks.steps.buying import NoRoom, StagingFailed, buy
+from tasks.steps.buying import buy
 from tasks.steps.ending import announce_if_resting, follow, refill
 from tasks.steps.held import say_held
 from tasks.steps.turn import Outcome, Turn, slow_down, turn

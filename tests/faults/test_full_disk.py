@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import func, select
 
+from tasks.core.holds import Reason
 from tasks.core.states import State
 from tasks.ledger import holding
 from tasks.ledger.schema import attempt
@@ -58,9 +59,9 @@ def test_no_room_for_what_was_bought(make_stack: MakeStack, maker: Maker, postgr
         assert {State.FAILED, State.GENERATING, State.UNKNOWN}.isdisjoint(counts)
         lost = bought_into_the_void(stack)
         assert 1 <= lost <= IN_FLIGHT
-        (message,) = {hold.message for hold in holding.holds(stack.services.ledger, batch_id)}
-        assert str(stack.folder / "home" / "staging") in message
-        assert "full" in message
+        (hold,) = holding.holds(stack.services.ledger, batch_id)
+        assert hold.reason is Reason.NO_ROOM
+        assert f"bought, but staging failed: the disk of {stack.folder / 'home' / 'staging'} is full" in hold.message
     holding.resume(stack.services.ledger, batch_id)
     wait_until(lambda: stack.counts(batch_id).published == len(NAMES), 60, "all pictures")
     assert len(maker.started) == len(NAMES) + lost
@@ -75,6 +76,7 @@ def test_too_little_room_to_begin_with(make_stack: MakeStack, maker: Maker) -> N
     batch_id = stack.run(rows(NAMES), model="maker")
     assert set(stack.states(batch_id).values()) == {State.HELD}
     (hold,) = holding.holds(stack.services.ledger, batch_id)
+    assert hold.reason is Reason.NO_ROOM
     assert f"nothing was bought: the disk of {stack.folder / 'home' / 'staging'} is nearly full" in hold.message
     assert maker.requests == []
     assert stack.counts(batch_id).spent_usd_micros == 0
