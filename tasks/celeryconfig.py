@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from kombu import Queue
+from redis import ConnectionPool
 
 from tasks.core import routing
 from tasks.core.errors import ConfigurationError
@@ -19,11 +21,25 @@ if _settings.redis_url is None:
 
 
 def _for_kombu(url: str) -> str:
-    """redis-py writes a unix socket as ``unix://``, Kombu as ``redis+socket://``."""
-    if not url.startswith("unix://"):
-        return url
-    path, _, query = url.removeprefix("unix://").partition("?")
-    return f"redis+socket://{path}?{query.replace('db=', 'virtual_host=') or 'virtual_host=0'}"
+    """redis-py writes a unix socket as ``unix://``, Kombu as ``redis+socket://``; TLS options are :func:`_tls`'s."""
+    if url.startswith("unix://"):
+        path, _, query = url.removeprefix("unix://").partition("?")
+        return f"redis+socket://{path}?{query.replace('db=', 'virtual_host=') or 'virtual_host=0'}"
+    parts = urlsplit(url)
+    rest = [(name, value) for name, value in parse_qsl(parts.query) if not name.startswith("ssl_")]
+    return parts._replace(query=urlencode(rest)).geturl()
+
+
+def _tls(url: str) -> dict[str, Any] | None:
+    """How a ``rediss://`` server is known to be the right one: as its URL says, by redis-py's rules.
+
+    From the URL Kombu would take a missing ``ssl_cert_reqs`` for "none", Celery's backend would refuse that, and
+    Flower would see nothing.
+    """
+    if not url.startswith("rediss://"):
+        return None
+    told = ConnectionPool.from_url(url).connection_kwargs
+    return {"ssl_cert_reqs": "required"} | {k: v for k, v in told.items() if k.startswith("ssl_")}
 
 
 def _route(name: str, *_args: Any, **_options: Any) -> dict[str, Any] | None:
@@ -34,6 +50,7 @@ def _route(name: str, *_args: Any, **_options: Any) -> dict[str, Any] | None:
 _concurrency = _settings.preferences.worker_concurrency
 
 broker_url = result_backend = _for_kombu(_settings.redis_url)
+broker_use_ssl = redis_backend_use_ssl = _tls(_settings.redis_url)
 broker_connection_retry_on_startup = True
 broker_transport_options = {
     # A connection per thread that acks, with room for the consumer's own.

@@ -11,6 +11,8 @@
     │   └── LeaseLost          this worker was taken for dead; its next heartbeat renews the lease
     └── StepError              a step could not do its work; ``error_class`` says what follows
         ├── NotSent            the request never left: connection refused, DNS
+        │   └── NoRoom         it was not made: the picture could not have been kept
+        ├── StagingFailed      bought, and it cannot be kept: has its cause's class
         ├── RateLimited        429: the whole queue of the model pauses
         ├── Overloaded         500, 503, 529: backoff
         ├── Ambiguous          perhaps paid, perhaps not: read timeout, dropped connection
@@ -150,6 +152,21 @@ class Invalid(StepError):
     """The request is wrong (400, 404, 413, 422): sending it again cannot help."""
 
     error_class = ErrorClass.INVALID
+
+
+class NoRoom(NotSent):
+    """There is no place to keep what the call would bring: it was not made."""
+
+    def __init__(self, cause: StepError) -> None:
+        super().__init__(f"nothing was bought: {cause}")
+
+
+class StagingFailed(StepError):
+    """The picture was bought and could not be put into staging (a full disk): ``cost_usd_micros`` is spent."""
+
+    def __init__(self, cause: StepError, cost_usd_micros: int) -> None:
+        super().__init__(f"bought, but staging failed: {cause}", cost_usd_micros=cost_usd_micros)
+        self.error_class = cause.error_class
 
 
 class Account(StepError):

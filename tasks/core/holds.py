@@ -22,6 +22,7 @@ class Reason(StrEnum):
     DAY_BUDGET = "day_budget"  # the model's money for today is spent: it goes on at its midnight
     ACCOUNT = "account"  # key, credit or quota: every call would fail
     FAILURES = "failures"  # many calls in a row failed equally
+    NO_ROOM = "no_room"  # what is bought could not be kept: the disk of staging is full
     PUBLISH = "publish"  # uploaded, and a person looks before the CMS is written
     CANCELLED = "cancelled"  # a person ended the batch: the images end, in the state of that name
 

@@ -62,6 +62,7 @@ class Preferences(Strict):
     key_pattern: str = "{prefix}/{sku}-{fingerprint8}.{ext}"
     cache_control: str = "public, max-age=31536000, immutable"
     staging_keep_hours: Annotated[float, Field(ge=0)] = 72.0
+    min_free_disk_megabytes: Annotated[int, Field(ge=0)] = 100
 
     krw_per_usd: Annotated[Decimal, Field(gt=0)] = Decimal(1400)
     usd_per_credit: Dollars | None = None

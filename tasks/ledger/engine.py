@@ -139,10 +139,11 @@ def _group_writer(engine: Engine) -> GroupWriter:
 def _sqlite_engine(url: URL) -> Engine:
     Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(
-        url,
+        # The URL's own timeout wins.
+        url.set(query={"timeout": str(_BUSY_TIMEOUT_SECONDS), **url.query}),
         pool_size=20,
         max_overflow=20,
-        connect_args={"check_same_thread": False, "timeout": _BUSY_TIMEOUT_SECONDS},
+        connect_args={"check_same_thread": False},
         json_serializer=_as_json,
     )
 

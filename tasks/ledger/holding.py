@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, and_, delete, or_, select, update
 
 from tasks.core.dispatch import StepName
-from tasks.core.errors import ErrorClass, StepError
+from tasks.core.errors import ErrorClass, NoRoom, StagingFailed, StepError
 from tasks.core.holds import WHOLE, Hold, Reason
 from tasks.core.retry import BreakerRules
 from tasks.core.states import WAITING, State
@@ -58,6 +58,8 @@ def hold_batch(ledger: Ledger, batch_id: str, reason: Reason, message: str) -> b
 
 def reason_of(error: StepError) -> Reason:
     """Why an error holds more than the image that met it."""
+    if isinstance(error, NoRoom | StagingFailed):
+        return Reason.NO_ROOM
     return Reason.ACCOUNT if error.error_class is ErrorClass.ACCOUNT else Reason.FAILURES
 
 

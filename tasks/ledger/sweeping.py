@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Select, select
 
+from tasks.core.dispatch import Ticket
 from tasks.core.states import State
 from tasks.ledger.dispatching import lost
 from tasks.ledger.engine import Ledger
@@ -15,16 +16,19 @@ from tasks.ledger.schema import batch, image, summary, worker
 from tasks.ledger.summing import resting
 
 
-def unclaimed_before(ledger: Ledger, moment: datetime, limit: int = 1000, *, held: Collection[State] = ()) -> list[int]:
+def unclaimed_before(
+    ledger: Ledger, moment: datetime, limit: int = 1000, *, held: Collection[State] = ()
+) -> list[Ticket]:
     """Images that were sent before ``moment`` and that nobody has taken or finished since, or whose wait is over.
 
     Those in a ``held`` state wait for a destination that is down: they are left alone.
     """
-    query = select(image.c.id).where(lost(datetime.now(UTC), moment))
+    query = select(image.c.id, image.c.dispatch_no).where(lost(datetime.now(UTC), moment))
     if held:
         query = query.where(image.c.state.not_in(held))
     with ledger.read() as connection:
-        return list(connection.scalars(query.order_by(image.c.id).limit(limit)))
+        rows = connection.execute(query.order_by(image.c.id).limit(limit)).all()
+    return [Ticket(row.id, row.dispatch_no) for row in rows]
 
 
 def next_probe(ledger: Ledger, state: State) -> int | None:

@@ -1,4 +1,7 @@
-"""Since when the broker has its data: what was sent before is lost, and no call starts before it is made up for."""
+"""Since when the broker has its data, and workers their messages: what was sent before, and is in no queue, is lost.
+
+Without an epoch no call starts: what an empty broker does not know is made up for first.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ EPOCH_KEY = "imagechord:epoch"
 
 
 def broker_epoch(client: redis.Redis) -> datetime | None:
-    """The moment from which this Redis has the data it has now; ``None`` when it came back empty."""
+    """The moment from which this Redis, and its clients, have what they have now; ``None`` when it came back empty."""
     found = client.get(EPOCH_KEY)
     return datetime.fromisoformat(found.decode()) if isinstance(found, bytes) else None
 
@@ -30,3 +33,8 @@ def begin_epoch(client: redis.Redis, restore: Callable[[Any], None]) -> datetime
 
     client.transaction(begin, EPOCH_KEY)
     return broker_epoch(client) or now
+
+
+def renew_epoch(client: redis.Redis) -> None:
+    """A client has lost its connection, and with it the messages that it had in hand: none that is waiting."""
+    client.set(EPOCH_KEY, datetime.now(UTC).isoformat(), xx=True)

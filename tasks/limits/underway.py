@@ -1,4 +1,4 @@
-"""Which images the broker still has a message about: what is under way must not be sent again."""
+"""Which sendings the broker still has a message about: what is under way must not be sent again."""
 
 from __future__ import annotations
 
@@ -10,16 +10,18 @@ from typing import Any, cast
 
 import redis
 
+from tasks.core.dispatch import Ticket
+
 _PRIORITIES = (0, 3, 6, 9)
 _UNACKNOWLEDGED = "unacked"
 
 
 @dataclass(frozen=True, slots=True)
 class UnderWay:
-    """Image ids. ``waiting``: in a queue. ``in_hand``: fetched by a worker, dead or alive, and not acknowledged."""
+    """``waiting``: in a queue. ``in_hand``: fetched by a worker, dead or alive, and not acknowledged."""
 
-    waiting: frozenset[int]
-    in_hand: frozenset[int]
+    waiting: frozenset[Ticket]
+    in_hand: frozenset[Ticket]
 
 
 def under_way(client: redis.Redis, queues: Iterable[str]) -> UnderWay:
@@ -33,12 +35,12 @@ def under_way(client: redis.Redis, queues: Iterable[str]) -> UnderWay:
                 pipe.lrange(f"{queue}\x06\x16{priority}" if priority else queue, 0, -1)
         waiting = [json.loads(message) for messages in pipe.execute() for message in messages]
     taken = [json.loads(entry)[0] for entry in cast("list[bytes]", client.hvals(_UNACKNOWLEDGED))]
-    return UnderWay(frozenset(_image_ids(waiting)), frozenset(_image_ids(taken)))
+    return UnderWay(frozenset(_tickets(waiting)), frozenset(_tickets(taken)))
 
 
-def _image_ids(messages: Iterable[dict[str, Any]]) -> Iterator[int]:
+def _tickets(messages: Iterable[dict[str, Any]]) -> Iterator[Ticket]:
     for message in messages:
         arguments = json.loads(base64.b64decode(message["body"]))[0]
         # The three steps of an image carry its id and the number of the sending; nothing else begins with a number.
         if len(arguments) == 2 and isinstance(arguments[0], int):
-            yield arguments[0]
+            yield Ticket(*arguments)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tasks.core.catalogue import ModelSpec
-from tasks.core.errors import BadBytes, StepError
+from tasks.core.errors import BadBytes, NoRoom, StagingFailed, StepError
 from tasks.core.pictures import StagedPicture
 from tasks.ledger.rows import Claim
 from tasks.ledger.settling import Bought
@@ -16,18 +18,14 @@ from tasks.pictures.inspect import Decoded, decode
 from tasks.pictures.thumbnail import thumbnail
 from tasks.providers.base import GeneratedPicture, GenerationRequest
 from tasks.services import Services
-
-
-class StagingFailed(StepError):
-    """The picture was bought and could not be put into staging (a full disk): ``cost_usd_micros`` is spent."""
-
-    def __init__(self, cause: StepError, cost_usd_micros: int) -> None:
-        super().__init__(f"bought, but staging failed: {cause}", cost_usd_micros=cost_usd_micros)
-        self.error_class = cause.error_class
+from tasks.storage.folder import os_errors, require_room
 
 
 def buy(services: Services, claim: Claim) -> Bought:
-    """Make the one paid call of the claim. Raises StepError of the fitting class, with what it has cost."""
+    """Make the one paid call of the claim. Raises StepError of the fitting class, with what it has cost.
+
+    Raises NoRoom before the call, and StagingFailed after it, when the picture has no place to be kept.
+    """
     spec = ModelSpec.model_validate(claim.spec)
     generated = _generate(services, claim, spec)
     cost = claim.price_usd_micros if generated.cost_usd_micros is None else generated.cost_usd_micros
@@ -46,10 +44,25 @@ def buy(services: Services, claim: Claim) -> Bought:
     )
 
 
+@contextmanager
+def _room(services: Services) -> Iterator[str]:
+    """A scratch folder for one call, made while there is room for what the call will bring. Raises NoRoom."""
+    root = services.settings.home / "scratch"
+    free_bytes = services.settings.preferences.min_free_disk_megabytes * 1_000_000
+    try:
+        services.staging.require_room(free_bytes)
+        with os_errors(root):
+            root.mkdir(parents=True, exist_ok=True)
+            require_room(root, free_bytes)
+            scratch = tempfile.TemporaryDirectory(dir=root, ignore_cleanup_errors=True)
+    except StepError as error:
+        raise NoRoom(error) from error
+    with scratch:
+        yield scratch.name
+
+
 def _generate(services: Services, claim: Claim, spec: ModelSpec) -> GeneratedPicture:
-    scratch_root = services.settings.home / "scratch"
-    scratch_root.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=scratch_root) as scratch:
+    with _room(services) as scratch:
         return services.provider(spec.provider).generate(
             GenerationRequest(
                 request_id=f"{claim.fingerprint[:32]}-{claim.image_id}-{claim.fence}",

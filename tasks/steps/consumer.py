@@ -18,6 +18,7 @@ from tasks.core.limits import CMS
 from tasks.core.retry import MAX_COUNTDOWN_SECONDS
 from tasks.ledger.dispatching import give_back
 from tasks.limits.bucket import Bucket
+from tasks.limits.epoch import renew_epoch
 from tasks.limits.limiter import Grant
 from tasks.services import current_services
 from tasks.steps import control  # noqa: F401 – registers the command
@@ -52,6 +53,7 @@ class LimitedConsumer(_Consumer):  # type: ignore[misc]
     def __init__(self, *args: Any, **options: Any) -> None:
         self._by_queue: dict[str, Bucket] = {}
         self._for_slot: dict[str, Bucket] = {}
+        self._messages_lost = False
         # So long a queue that was left out stays so after its bucket has room again. Kombu's option for it,
         # `polling_interval`, would also make a worker without an event loop (gevent) sleep between two looks.
         Transport.brpop_timeout = _LOOK_AGAIN_SECONDS  # type: ignore[assignment]
@@ -178,7 +180,11 @@ class LimitedConsumer(_Consumer):  # type: ignore[misc]
         return len(bucket.waiting) < room
 
     def loop_args(self) -> Any:
-        """What the loop gets; without an event loop, a connection that is looked at often."""
+        """What the loop gets, once there is a connection; without an event loop, one that is looked at often."""
+        if self._messages_lost:
+            # The broker keeps them for hours, for whoever fetched them: for nobody.
+            renew_epoch(current_services().redis)
+            self._messages_lost = False
         consumer, connection, *rest = super().loop_args()
         brisk = connection if self.hub is not None else ShortPolls(connection, _LOOK_OFTEN_SECONDS)
         return (consumer, brisk, *rest)
@@ -190,6 +196,7 @@ class LimitedConsumer(_Consumer):  # type: ignore[misc]
         (AttributeError, which would end the worker), and again at each later acknowledgement.
         """
         connection, transport = self.connection, self.connection.transport
+        self._messages_lost = True
         try:
             super().on_connection_error_after_connected(exc)
         except AttributeError:

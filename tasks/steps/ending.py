@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
 from tasks import graph
 from tasks.core.dispatch import StepName
 from tasks.core.errors import ImageEnded, LedgerUnavailable, StepError, Superseded
@@ -28,7 +31,7 @@ def left_to_the_sweep(what: str) -> Iterator[None]:
     """Let nothing out of the block: the move it follows is in the ledger, and the next sweep does it again."""
     try:
         yield
-    except LedgerUnavailable as error:
+    except (LedgerUnavailable, RedisError, OperationalError) as error:
         logger.warning("%s is left to the next sweep: %s", what, error)
     except Exception:
         logger.exception("%s is left to the next sweep", what)

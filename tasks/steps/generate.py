@@ -12,7 +12,7 @@ from tasks.celery import app
 from tasks.core import routing
 from tasks.core.catalogue import ModelSpec
 from tasks.core.dispatch import StepName, Ticket
-from tasks.core.errors import Ambiguous, ErrorClass, StepError, Superseded
+from tasks.core.errors import Ambiguous, ErrorClass, NoRoom, StagingFailed, StepError, Superseded
 from tasks.core.limits import rate_limit_text
 from tasks.core.retry import COUNTED_IN_A_ROW, Decision, Failure, after_generate
 from tasks.core.states import State
@@ -21,7 +21,7 @@ from tasks.ledger.holding import apply_holds, hold_failing
 from tasks.ledger.rows import Claim
 from tasks.ledger.settling import Bought, settle_failure, settle_generated
 from tasks.services import Services, current_services
-from tasks.steps.buying import StagingFailed, buy
+from tasks.steps.buying import buy
 from tasks.steps.ending import announce_if_resting, follow, refill
 from tasks.steps.held import say_held
 from tasks.steps.orphans import ImageStep
@@ -99,8 +99,8 @@ def _fail(services: Services, mine: Turn, claimed: Claim, error: StepError, trie
 
 
 def _decide(services: Services, claimed: Claim, error: StepError, tries: int) -> Decision:
-    if isinstance(error, StagingFailed):
-        # Buying again before there is room would waste the money again.
+    if isinstance(error, StagingFailed | NoRoom):
+        # Buying before there is room would waste the money.
         return Decision(end=State.HELD, holds_others=True)
     failure = Failure(
         error.error_class,

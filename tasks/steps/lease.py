@@ -8,12 +8,15 @@ import logging
 import os
 import signal
 import threading
+from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import redis
 from celery import bootsteps
 from celery.exceptions import WorkerShutdown
+from kombu.exceptions import OperationalError
 
 from tasks import cluster
 from tasks.celery import app
@@ -31,15 +34,17 @@ logger = logging.getLogger(__name__)
 _SWEEP_KEY = "imagechord:sweep"
 _REFUSED = 2
 """The exit code of a worker that does not fit in, as of a command with bad settings."""
+_LAST_WORD_SECONDS = 10.0
+"""A thread that still waits for the broker then may be left to the end of the process."""
 
 
 class Lease(bootsteps.StartStopStep):
-    """Starts before the consumer: no task runs without a lease, and none with another ledger or staging."""
+    """Starts before the consumer: no task runs without a lease, and none with the wrong ledger."""
 
     def __init__(self, worker: Any, **_options: Any) -> None:
         super().__init__(worker)
         self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._threads: list[threading.Thread] = []
 
     def start(self, worker: Any) -> None:
         """Register. Raises WorkerShutdown when the workers of this Redis have another ledger or staging."""
@@ -53,46 +58,65 @@ class Lease(bootsteps.StartStopStep):
         broker_epoch(services)
         queues = sorted(worker.app.amqp.queues.consume_from)
         services.worker_id = register_worker(services.ledger, worker.hostname, queues)
-        arguments = (services, membership)
-        self._thread = threading.Thread(target=self._run, args=arguments, name="imagechord-lease", daemon=True)
-        self._thread.start()
+        # Apart: a broker that is silent must not keep the heartbeat from the ledger.
+        self._threads = [
+            self._thread("heartbeat", partial(_beat, services)),
+            self._thread("attendance", partial(_attend, services, membership)),
+        ]
+        for thread in self._threads:
+            thread.start()
         Stop(services).listen()
         # Not in `stop`: that comes while the pool still finishes calls which have been paid. When these have ended,
         # or been killed with the process, so has the lease.
         atexit.register(self._end, services)
+
+    def _thread(self, name: str, act: Callable[[], None]) -> threading.Thread:
+        every_seconds = current_services().settings.preferences.heartbeat_every_seconds
+        arguments = (name, act, every_seconds)
+        return threading.Thread(target=self._repeat, args=arguments, name=f"imagechord-{name}", daemon=True)
 
     def _end(self, services: Services) -> None:
         """End the lease: whatever this worker still held may be taken at once.
 
         Without a broker it could not give its messages back: they are as lost as those of the dead.
         """
-        if services.pid != os.getpid() or self._thread is None:
+        if services.pid != os.getpid() or not self._threads:
             return
         self._stopping.set()
-        self._thread.join()
+        for thread in self._threads:
+            thread.join(_LAST_WORD_SECONDS)
         with contextlib.suppress(LedgerUnavailable):  # it will expire
             end = stop_worker if answers(services) else abandon
             end(services.ledger, services.worker_id)
 
-    def _run(self, services: Services, membership: Membership) -> None:
-        expires = timedelta(seconds=services.settings.preferences.heartbeat_expires_seconds)
-        sweep_every_ms = round(services.settings.preferences.sweep_every_seconds * 1000)
+    def _repeat(self, name: str, act: Callable[[], None], every_seconds: float) -> None:
         while True:
             try:
-                beat(services.ledger, services.worker_id, expires)
-                cluster.stay(services, membership)
-                broker_epoch(services)
-                show_rates(services)
-                services.breaker.look()
-                if services.redis.set(_SWEEP_KEY, services.worker_id, nx=True, px=sweep_every_ms):
-                    app.signature(routing.SWEEP, immutable=True).apply_async()
+                act()
             except ConfigurationError as error:
                 logger.critical("this worker stops: %s", error)
                 os.kill(os.getpid(), signal.SIGTERM)
                 return
-            except (LedgerUnavailable, redis.RedisError, OSError) as error:
-                logger.warning("lease: no heartbeat this time: %s", error)
+            except (LedgerUnavailable, redis.RedisError, OperationalError, OSError) as error:
+                logger.warning("lease: no %s this time: %s", name, error)
             except Exception:
                 logger.exception("lease: unexpected error")
-            if self._stopping.wait(services.settings.preferences.heartbeat_every_seconds):
+            if self._stopping.wait(every_seconds):
                 return
+
+
+def _beat(services: Services) -> None:
+    """Prolong the lease."""
+    expires = timedelta(seconds=services.settings.preferences.heartbeat_expires_seconds)
+    beat(services.ledger, services.worker_id, expires)
+
+
+def _attend(services: Services, membership: Membership) -> None:
+    """See whom this worker works with, what has become of the broker, and ask for a sweep when one is due."""
+    cluster.stay(services, membership)
+    broker_epoch(services)
+    show_rates(services)
+    services.breaker.look()
+    sweep_every_ms = round(services.settings.preferences.sweep_every_seconds * 1000)
+    if services.redis.set(_SWEEP_KEY, services.worker_id, nx=True, px=sweep_every_ms):
+        app.signature(routing.SWEEP, immutable=True).apply_async(retry=False)

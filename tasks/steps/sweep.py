@@ -68,8 +68,9 @@ def _keep_holds(services: Services) -> None:
 def _send_lost_again(services: Services) -> None:
     """Send the images again of which nobody has a message any more.
 
-    What was in a dead worker's hands, or in a broker that has come back empty since, is lost. Beyond that a message
-    is lost when the broker does not know it: it may wait long for a slow model, for a pause or for its next try.
+    What was in a dead worker's hands, in those of one that has lost its connection, or in a broker that has come back
+    empty since, is lost. Beyond that a message is lost when the broker does not know it: it may wait long for a slow
+    model, for a pause or for its next try.
     """
     ledger = services.ledger
     death = leases.last_death(ledger)
@@ -81,8 +82,8 @@ def _send_lost_again(services: Services) -> None:
     if not gone and not silent:
         return
     known = under_way(services.redis, [queue.name for queue in app.conf.task_queues])
-    lost = {image_id for image_id in gone if image_id not in known.waiting}
-    lost |= {image_id for image_id in silent if image_id not in known.waiting | known.in_hand}
+    lost = {ticket.image_id for ticket in gone if ticket not in known.waiting}
+    lost |= {ticket.image_id for ticket in silent if ticket not in known.waiting | known.in_hand}
     if lost:
         logger.warning("sweep: sending %d images again", len(lost))
         graph.publish(redispatch(ledger, sorted(lost), max(gone_before, silent_since)))

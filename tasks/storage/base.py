@@ -23,6 +23,10 @@ class Staging(Protocol):
         """Remove; a key that is not there is fine."""
         ...
 
+    def require_room(self, free_bytes: int) -> None:
+        """Raise StepError when a picture could not be kept now, as far as that costs nothing to know."""
+        ...
+
     def check(self) -> Health:
         """Write, read and remove a probe."""
         ...

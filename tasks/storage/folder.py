@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from tasks.storage.base import Staging
 from tasks.storage.object_keys import segments
 from tasks.storage.staged import read_staged
 
-_FULL = {errno.ENOSPC, errno.EDQUOT}
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 _IMPOSSIBLE = {errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EILSEQ}
 
@@ -30,12 +31,12 @@ class FolderStaging:
 
     def put(self, key: str, data: bytes, content_type: str) -> None:  # noqa: ARG002 – a file has no content type
         """Write the file whole or not at all, safe against a power cut. Raises Overloaded, Account or Invalid."""
-        with _os_errors(self.root):
+        with os_errors(self.root):
             _write_whole(_path_inside(self.root, key), data)
 
     def get(self, key: str) -> bytes:
         """Read the file. Raises Invalid when it is not there."""
-        with _os_errors(self.root):
+        with os_errors(self.root):
             path = _path_inside(self.root, key)
             try:
                 return path.read_bytes()
@@ -44,8 +45,13 @@ class FolderStaging:
 
     def delete(self, key: str) -> None:
         """Remove the file; one that is not there is fine."""
-        with _os_errors(self.root):
+        with os_errors(self.root):
             _path_inside(self.root, key).unlink(missing_ok=True)
+
+    def require_room(self, free_bytes: int) -> None:
+        """Look at the disk. Raises Overloaded when less is free."""
+        with os_errors(self.root):
+            require_room(self.root, free_bytes)
 
     def check(self) -> Health:
         """Write, read and remove a probe file."""
@@ -71,7 +77,7 @@ class FolderPublic:
     ) -> str:
         """Copy the staged picture to ``root/key`` and return its URL. Raises StepError of the fitting class."""
         data = read_staged(staging, staged)
-        with _os_errors(self.root):
+        with os_errors(self.root):
             _write_whole(_path_inside(self.root, key), data)
         return self.url(key)
 
@@ -83,6 +89,17 @@ class FolderPublic:
     def check(self) -> Health:
         """Write, read and remove a probe file."""
         return _check_folder("public storage", self.root, "IMAGECHORD_OUTPUT")
+
+
+def require_room(folder: Path, free_bytes: int) -> None:
+    """Raise Overloaded when less is free where ``folder`` is, or is going to be. Raises OSError."""
+    there = next(each for each in (folder, *folder.parents) if each.exists())
+    free = shutil.disk_usage(there).free
+    if free < free_bytes:
+        raise Overloaded(
+            f"the disk of {folder} is nearly full ({free // 1_000_000:,} MB free, {free_bytes // 1_000_000:,} MB are "
+            f"kept: min_free_disk_megabytes); free some space"
+        )
 
 
 def _path_inside(root: Path, key: str) -> Path:
@@ -118,7 +135,8 @@ def _sync_folder(folder: Path) -> None:
 
 
 @contextmanager
-def _os_errors(root: Path) -> Iterator[None]:
+def os_errors(root: Path) -> Iterator[None]:
+    """Turn the system's errors into StepError of the fitting class, which names ``root``."""
     try:
         yield
     except OSError as error:
@@ -127,7 +145,7 @@ def _os_errors(root: Path) -> Iterator[None]:
 
 def _translated(error: OSError, root: Path) -> StepError:
     if error.errno in _FULL:
-        return Overloaded(f"the disk of {root} is full; free some space, the work goes on by itself")
+        return Overloaded(f"the disk of {root} is full; free some space")
     if error.errno in _FORBIDDEN:
         return Account(f"{root} cannot be written ({error.strerror}); let the worker's user write there")
     if error.errno in _IMPOSSIBLE:

@@ -61,6 +61,9 @@ class S3Staging:
         with self._errors():
             self.client_factory().delete_object(Bucket=self.bucket, Key=name)
 
+    def require_room(self, free_bytes: int) -> None:
+        """Nothing: a bucket does not tell."""
+
     def check(self) -> Health:
         """Write, read and remove a probe."""
         try:

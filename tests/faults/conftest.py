@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.integration.conftest import api, make_stack, moto_server
+from tests.integration.conftest import api, make_stack, moto_server, postgres_server, postgres_url
 
-__all__ = ["api", "make_stack", "moto_server"]
+__all__ = ["api", "make_stack", "moto_server", "postgres_server", "postgres_url"]

@@ -13,7 +13,7 @@ from tests.real_anycap import real_anycap
 from tests.stand_ins.anycap_api import AnycapApi
 from tests.stand_ins.missing import missing_service
 from tests.stand_ins.moto_s3 import moto_s3
-from tests.stand_ins.postgres import PostgresUnavailable, postgres
+from tests.stand_ins.postgres import PostgresServer, PostgresUnavailable, postgres
 from tests.stand_ins.s3_server import S3Server
 from tests.stand_ins.swift import SwiftUnavailable, swift_s3
 
@@ -56,13 +56,19 @@ def swift_server() -> Iterator[S3Server]:
 
 
 @pytest.fixture
-def postgres_url() -> Iterator[str]:
-    """An empty PostgreSQL database; skipped on a laptop without the server, a failure in CI."""
+def postgres_server() -> Iterator[PostgresServer]:
+    """A private cluster; skipped on a laptop without PostgreSQL, a failure in CI."""
     try:
         with postgres() as server:
-            yield server.create_database()
+            yield server
     except PostgresUnavailable as error:
         missing_service(str(error))
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer) -> str:
+    """An empty PostgreSQL database."""
+    return postgres_server.create_database()
 
 
 @pytest.fixture(scope="session")

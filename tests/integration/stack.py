@@ -180,13 +180,18 @@ class Stack:
     @cached_property
     def shop(self) -> Celery:
         """The Celery app of another code base, which knows nothing but names of tasks and queues."""
-        url = self.valkey.url.replace("unix://", "redis+socket://").replace("db=0", "virtual_host=0")
+        url = self.broker_url.replace("unix://", "redis+socket://").replace("db=0", "virtual_host=0")
         return Celery("shop", broker=url, set_as_current=False)
 
     @cached_property
     def redis(self) -> redis.Redis:
         """A look into the broker."""
-        return redis.Redis.from_url(self.valkey.url)
+        return redis.Redis.from_url(self.broker_url)
+
+    @property
+    def broker_url(self) -> str:
+        """The private broker's, unless the variables name another."""
+        return self.environment["IMAGECHORD_REDIS_URL"]
 
     def start_worker(self, name: str = "one", *options: str) -> Worker:
         """Start a worker and wait until it has registered."""

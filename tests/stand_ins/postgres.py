@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg
@@ -33,9 +34,24 @@ class PostgresUnavailable(Exception):
 
 @dataclass(frozen=True)
 class PostgresServer:
-    """A running cluster; the socket is in ``folder``."""
+    """A cluster; the socket is in ``folder``, the data below it. ``command`` runs the server."""
 
     folder: Path
+    command: Sequence[str]
+    _running: ExitStack = field(default_factory=ExitStack)
+
+    def start(self) -> None:
+        """Start it, and wait until it takes connections."""
+        self._running.enter_context(supervised({"postgres": self.command}, self.folder))
+        wait_until(self.answers, what="PostgreSQL's first answer")
+
+    def stop(self) -> None:
+        """Cut every connection at once, whatever it does, and end; what was committed is kept."""
+        file = self.folder / "data" / "postmaster.pid"
+        if file.exists():
+            os.kill(int(file.read_text().split()[0]), signal.SIGINT)
+            wait_until(lambda: not file.exists(), what="PostgreSQL's end")
+        self._running.close()
 
     def url(self, database: str) -> str:
         """The SQLAlchemy URL of one of its databases."""
@@ -97,9 +113,11 @@ def postgres() -> Iterator[PostgresServer]:
         )
         options = [f"-c{name}={value}" for name, value in _SETTINGS.items()]
         argv = [*as_somebody, server, "-D", data, "-k", str(folder), *options]
-        with supervised({"postgres": argv}, folder):
-            cluster = PostgresServer(folder)
-            wait_until(cluster.answers, what="PostgreSQL's first answer")
+        cluster = PostgresServer(folder, argv)
+        cluster.start()
+        try:
             yield cluster
+        finally:
+            cluster.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)

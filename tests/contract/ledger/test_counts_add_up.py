@@ -250,7 +250,8 @@ class Moves(RuleBasedStateMachine):
             holding.apply_holds(self.ledger)
             for model in sweeping.releasable(self.ledger):
                 self.scene.release_model(model=model)
-            for dispatch in redispatch(self.ledger, sweeping.unclaimed_before(self.ledger, datetime.now(UTC))):
+            lost = sweeping.unclaimed_before(self.ledger, datetime.now(UTC))
+            for dispatch in redispatch(self.ledger, [ticket.image_id for ticket in lost]):
                 self._work(dispatch.ticket, worker)
         raise AssertionError("the batches do not come to rest")
 

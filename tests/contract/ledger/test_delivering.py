@@ -115,7 +115,7 @@ def test_a_long_wait_is_kept_in_the_ledger(scene: Scene, generated: Ticket) -> N
     now = datetime.now(UTC)
     assert sweeping.unclaimed_before(scene.ledger, now) == []
     scene.set_image(generated.image_id, not_before=now - timedelta(seconds=1))
-    assert sweeping.unclaimed_before(scene.ledger, now) == [generated.image_id]
+    assert sweeping.unclaimed_before(scene.ledger, now) == [generated]
     (again,) = redispatch(scene.ledger, [generated.image_id], lost_before=now)
     assert again.steps == (StepName.UPLOAD, StepName.PATCH)
     assert sweeping.unclaimed_before(scene.ledger, now - timedelta(minutes=1)) == []
@@ -135,7 +135,7 @@ def test_an_image_waits_for_its_destination(scene: Scene, generated: Ticket, tri
     assert row.error_message == ("503" if tried else None)
     now = datetime.now(UTC)
     assert sweeping.unclaimed_before(scene.ledger, now, held=[State.GENERATED]) == []
-    assert sweeping.unclaimed_before(scene.ledger, now, held=[State.UPLOADED]) == [generated.image_id]
+    assert sweeping.unclaimed_before(scene.ledger, now, held=[State.UPLOADED]) == [generated]
     assert sweeping.next_probe(scene.ledger, State.UPLOADED) is None
     assert sweeping.next_probe(scene.ledger, State.GENERATED) == generated.image_id
 

@@ -323,7 +323,8 @@ def test_publishing_what_was_looked_at(scene: Scene) -> None:
     key = scene.image(tickets[0].image_id).key
     assert holding.publish_held(scene.ledger, batch_id, [key]) == 1
     assert holding.resume(scene.ledger, batch_id) == 0
-    (sent,) = redispatch(scene.ledger, sweeping.unclaimed_before(scene.ledger, datetime.now(UTC) - WEEK))
+    (found,) = sweeping.unclaimed_before(scene.ledger, datetime.now(UTC) - WEEK)
+    (sent,) = redispatch(scene.ledger, [found.image_id])
     assert sent.steps == (StepName.PATCH,)
     scene.publish_uploaded(sent.ticket)
     assert holding.publish_held(scene.ledger, batch_id) == 2

@@ -169,7 +169,7 @@ def test_a_message_that_is_lost_during_the_wait_is_found_after_it(scene: Scene) 
     retry_later(scene, [dispatch])
     scene.set_image(1, not_before=datetime.now(UTC) - timedelta(seconds=1))
     assert sweeping.unclaimed_before(scene.ledger, AGES_AGO) == []
-    assert sweeping.unclaimed_before(scene.ledger, datetime.now(UTC)) == [1]
+    assert sweeping.unclaimed_before(scene.ledger, datetime.now(UTC)) == [dispatch.ticket]
 
 
 def test_nothing_is_bought_while_too_much_is_undelivered(scene: Scene) -> None:
@@ -243,12 +243,13 @@ def test_nothing_to_send_again(scene: Scene) -> None:
 
 def test_of_sweeps_that_found_the_same_one_sends(scene: Scene) -> None:
     """Eight sweeps that saw the same lost images send each of them once."""
-    ids = [ticket.image_id for ticket in scene.tickets(20)]
+    tickets = scene.tickets(20)
+    ids = [ticket.image_id for ticket in tickets]
     scene.age(ids)
     before = datetime.now(UTC) - timedelta(minutes=1)
     found = sweeping.unclaimed_before(scene.ledger, before)
-    assert found == ids
-    waves = race(8, lambda _n: redispatch(scene.ledger, found, lost_before=before))
+    assert found == tickets
+    waves = race(8, lambda _n: redispatch(scene.ledger, ids, lost_before=before))
     sent = [d.ticket.image_id for wave in waves if isinstance(wave, list) for d in wave]
     assert sorted(sent) == ids
     assert {scene.image(id_).dispatch_no for id_ in ids} == {2}

@@ -17,7 +17,7 @@ def test_what_was_sent_long_ago_and_never_taken_is_lost(scene: Scene) -> None:
     tickets = scene.tickets(len(State))
     for ticket, state in zip(tickets, State, strict=True):
         scene.set_image(ticket.image_id, state=state, moved_at=AGES_AGO)
-    lost = {State(scene.image(id_).state) for id_ in unclaimed_before(scene.ledger, LONG_AGO)}
+    lost = {State(scene.image(ticket.image_id).state) for ticket in unclaimed_before(scene.ledger, LONG_AGO)}
     assert lost == {State.QUEUED, State.GENERATED, State.UPLOADED}
 
 
@@ -25,14 +25,14 @@ def test_what_was_sent_lately_is_not_lost(scene: Scene) -> None:
     """A message has its time to arrive."""
     old, _new = scene.tickets(2)
     scene.age([old.image_id])
-    assert unclaimed_before(scene.ledger, LONG_AGO) == [old.image_id]
+    assert unclaimed_before(scene.ledger, LONG_AGO) == [old]
 
 
 def test_the_sweep_looks_at_so_many_at_once(scene: Scene) -> None:
     """After a disaster it works in portions, oldest first."""
-    ids = [ticket.image_id for ticket in scene.tickets(5)]
-    scene.age(ids)
-    assert unclaimed_before(scene.ledger, LONG_AGO, limit=3) == ids[:3]
+    tickets = scene.tickets(5)
+    scene.age([ticket.image_id for ticket in tickets])
+    assert unclaimed_before(scene.ledger, LONG_AGO, limit=3) == tickets[:3]
 
 
 def test_what_can_be_released(scene: Scene) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import redis
 
-from tasks.limits.epoch import begin_epoch, broker_epoch
+from tasks.limits.epoch import begin_epoch, broker_epoch, renew_epoch
 
 
 def test_an_epoch_begins_once(client: redis.Redis) -> None:
@@ -41,3 +41,16 @@ def test_a_broker_that_was_emptied_says_so(client: redis.Redis) -> None:
     client.flushall()
     assert broker_epoch(client) is None
     assert begin_epoch(client, lambda pipe: None) > first
+
+
+def test_a_client_that_lost_its_messages_renews_it(client: redis.Redis) -> None:
+    """What was sent before counts as lost from then on; a broker that came back empty stays one."""
+    before = broker_epoch(client)
+    assert before is not None
+    renew_epoch(client)
+    after = broker_epoch(client)
+    assert after is not None
+    assert after > before
+    client.flushall()
+    renew_epoch(client)
+    assert broker_epoch(client) is None
