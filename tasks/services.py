@@ -126,6 +126,7 @@ class Services:
                 "endpoint": settings.get("ANYCAP_API_ENDPOINT"),
                 "config_dir": settings.home / "anycap",
                 "usd_micros_per_credit": None if credit is None else usd_micros(credit),
+                "allow_private_urls": settings.preferences.allow_private_provider_urls,
             }
         return {}
 

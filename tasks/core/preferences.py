@@ -55,6 +55,8 @@ class Preferences(Strict):
     cache_control: str = "public, max-age=31536000, immutable"
     staging_keep_hours: Annotated[float, Field(ge=0)] = 72.0
 
+    allow_private_provider_urls: bool = False
+
     krw_per_usd: Annotated[Decimal, Field(gt=0)] = Decimal(1400)
     usd_per_credit: Dollars | None = None
     manual_design: ManualDesign = ManualDesign()
