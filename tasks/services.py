@@ -13,6 +13,7 @@ from tasks.core.errors import ConfigurationError
 from tasks.core.keys import cache_control
 from tasks.core.limits import CMS, Limited
 from tasks.core.money import usd_micros
+from tasks.core.redaction import conceal
 from tasks.core.retry import RetryRules
 from tasks.delivery.base import Cms, Notifier
 from tasks.ledger.engine import Ledger, parse_database_url
@@ -230,6 +231,7 @@ def current_services() -> Services:
         with _current_lock:
             if _current is None or _current.pid != os.getpid():
                 fresh = Services(load_settings())
+                conceal(fresh.settings.secrets)
                 fresh.worker_id = _current.worker_id if _current else ""
                 _current = fresh
     return _current

@@ -25,6 +25,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from tasks.core.redaction import redacted
+
 
 class ErrorClass(StrEnum):
     """How a failed step is treated; stored in the ledger, so the values are stable."""
@@ -41,7 +43,13 @@ class ErrorClass(StrEnum):
 
 
 class ImagechordError(Exception):
-    """Base of every error raised on purpose. Its text is meant for people: what, where, and the mend."""
+    """Base of every error raised on purpose. Its text is meant for people: what, where, and the mend.
+
+    It ends in the ledger, in logs and in Slack, so no secret stays in it.
+    """
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(redacted(message))
 
 
 class InputError(ImagechordError):

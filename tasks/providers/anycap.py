@@ -114,15 +114,14 @@ class AnycapProvider:
         return env
 
     def _judged(self, finished: Finished, deadline_seconds: float) -> Answer:
-        """The answer, if it is a success. Raises what it calls for otherwise, never with the key in its text."""
+        """The answer, if it is a success. Raises what it calls for otherwise."""
         if finished.returncode is None:
             raise Ambiguous(f"AnyCap did not answer within {deadline_seconds:g} s; the picture may have been paid for")
         answer = read_answer(finished)
         error = failure(answer)
         if error is None:
             return answer
-        message = str(error).replace(self.api_key, "…") if self.api_key else str(error)
-        raise type(error)(message, cost_usd_micros=self._cost(answer), trace_id=answer.trace_id)
+        raise type(error)(str(error), cost_usd_micros=self._cost(answer), trace_id=answer.trace_id)
 
     def _cost(self, answer: Answer) -> int | None:
         if self.usd_micros_per_credit is None or answer.credits_used is None:

@@ -23,6 +23,7 @@ from tasks.core.errors import (
     Refused,
     StepError,
 )
+from tasks.core.redaction import conceal
 from tests.contract.providers.conftest import FakeAnycap, MakeRequest
 from tests.contract.providers.fake_anycap import SCENES
 
@@ -166,6 +167,7 @@ def test_an_unusable_folder_is_named(fake: FakeAnycap, make_request: MakeRequest
 
 def test_the_key_never_reaches_a_message(fake: FakeAnycap, make_request: MakeRequest) -> None:
     """An answer that repeats the key is passed on without it."""
+    conceal(["ak_very_secret"])
     fake.play("the key in the message")
     with pytest.raises(Account, match="key … is bad") as caught:
         fake.provider.generate(make_request())
