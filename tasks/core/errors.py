@@ -18,6 +18,7 @@
         ├── BadBytes           truncated or undecodable image
         ├── Refused            content policy
         ├── Invalid            400, 404: will never work as asked
+        ├── Lost               what was paid for is nowhere to be found
         └── Account            401, 402, 403, quota: nothing of this model will work for now
 """
 
@@ -40,6 +41,7 @@ class ErrorClass(StrEnum):
     REFUSED = "refused"
     INVALID = "invalid"
     ACCOUNT = "account"
+    LOST = "lost"
 
 
 class ImagechordError(Exception):
@@ -157,3 +159,9 @@ class Account(StepError):
     """Key, credit or quota (401, 402, 403): every request to this service fails until a person acts."""
 
     error_class = ErrorClass.ACCOUNT
+
+
+class Lost(StepError):
+    """What was paid for is nowhere to be found: buying it again is for a person to say."""
+
+    error_class = ErrorClass.LOST

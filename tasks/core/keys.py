@@ -118,6 +118,12 @@ def output_key(  # noqa: PLR0913 - each one is a placeholder
     return key
 
 
+def staging_key(fingerprint: str, sha256: str, ext: str) -> str:
+    """Where a picture is staged."""
+    # Named by its bytes too: a worker that was taken for dead must not write over its successor's picture.
+    return f"{fingerprint[:2]}/{fingerprint}-{sha256[:8]}.{ext}"
+
+
 def is_content_addressed(pattern: str) -> bool:
     """Whether a new picture gets a new key, so that caches may keep the old one for ever."""
     return bool({"fingerprint", "fingerprint8"} & set(prompts.fields(pattern, name="key_pattern")))

@@ -76,6 +76,7 @@ _CLASSES: Mapping[str, tuple[str, str]] = {
     "refused": ("콘텐츠 정책", "Content policy"),
     "invalid": ("잘못된 요청", "Invalid request"),
     "account": ("키·크레딧·한도", "Key, credit or quota"),
+    "lost": ("구매한 이미지 없음", "Paid picture gone"),
     "skipped_row": ("잘못된 행", "Bad row"),
 }
 
@@ -107,6 +108,10 @@ _MENDS: Mapping[str, tuple[str, str]] = {
     "invalid": (
         f"그대로 다시 보내도 같습니다. 메시지에 적힌 값을 고치세요: {_AGAIN[0]}",
         f"Sending it again as it is will not help. Mend what the message names, then {_AGAIN[1]}",
+    ),
+    "lost": (
+        "스테이징 저장소(STAGING_URL)를 복구한 뒤 배치를 재개하세요. 그대로 재개하면 다시 구매합니다.",
+        "Bring staging (STAGING_URL) back and resume the batch; resumed as it is, the picture is bought again.",
     ),
     "account": (
         "`imagechord doctor`로 API 키, 크레딧, 사용 한도를 확인하세요.",

@@ -19,12 +19,16 @@ from tasks.limiting import broker_epoch
 from tasks.limits.underway import under_way
 from tasks.services import Services, current_services
 from tasks.steps.ending import announce_if_resting, left_to_the_sweep
+from tasks.steps.pruning import Pruner
 
 logger = logging.getLogger(__name__)
 
 _MOST_AT_ONCE = 10_000
 _SETTLING = timedelta(minutes=5)
 """How long after its deadline a call may still be settled, by a worker that lives."""
+
+
+_pruner = Pruner()
 
 
 def sweep_once(services: Services) -> None:
@@ -37,6 +41,7 @@ def sweep_once(services: Services) -> None:
         _begin_unbegun,
         _release_due,
         _summarise_resting,
+        _pruner.prune_if_due,
     ):
         with left_to_the_sweep(heal.__name__.strip("_")):
             heal(services)
