@@ -48,6 +48,11 @@ def validate_key(key: str) -> None:
         )
     if _CONTROL.search(key):
         raise InvalidKey("the key contains a control character or a line break", f"Remove it. {_RENAME}")
+    if not key.isprintable():
+        hidden = next(character for character in key if not character.isprintable())
+        raise InvalidKey(
+            f"the key contains a character that cannot be seen (U+{ord(hidden):04X})", f"Enter it again. {_RENAME}"
+        )
     if "\\" in key:
         raise InvalidKey("the key contains a backslash", f"{_RENAME} A / makes a folder.")
     if key.startswith("/"):
