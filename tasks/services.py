@@ -15,6 +15,7 @@ from tasks.core.errors import ConfigurationError
 from tasks.core.keys import cache_control
 from tasks.core.limits import CMS, Limited
 from tasks.core.money import usd_micros
+from tasks.core.redaction import conceal
 from tasks.core.retry import BreakerRules, RetryRules
 from tasks.delivery.base import Cms, Notifier
 from tasks.ledger.engine import Ledger, parse_database_url
@@ -134,6 +135,7 @@ class Services:
                 "endpoint": settings.get("ANYCAP_API_ENDPOINT"),
                 "config_dir": settings.home / "anycap",
                 "usd_micros_per_credit": None if credit is None else usd_micros(credit),
+                "allow_private_urls": settings.preferences.allow_private_provider_urls,
             }
         return {}
 
@@ -258,6 +260,7 @@ def current_services() -> Services:
         with _current_lock:
             if _current is None or _current.pid != os.getpid():
                 fresh = Services(load_settings())
+                conceal(fresh.settings.secrets)
                 fresh.worker_id = _current.worker_id if _current else ""
                 _current = fresh
     return _current

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from dotenv import dotenv_values
 
@@ -87,6 +88,11 @@ class Settings:
         return self.values.get(name) or None
 
     @property
+    def secrets(self) -> frozenset[str]:
+        """What nobody may read: keys, and of URLs the part that is one."""
+        return frozenset().union(*(_secret_parts(value) for name in SECRETS if (value := self.get(name))))
+
+    @property
     def redis_url(self) -> str | None:
         """Broker, chord backend and limiter, as redis-py writes it; ``None`` means the embedded Valkey."""
         return self.get("IMAGECHORD_REDIS_URL") or self.get("REDIS_URL")
@@ -159,6 +165,24 @@ def load_settings(environ: Mapping[str, str] | None = None, directory: Path | No
     from_file = {k: v for k, v in dotenv_values(directory / ".env", interpolate=False).items() if v is not None}
     sources = dict.fromkeys(from_file, ".env") | {name: "environment" for name in environ if name in VARIABLES}
     return Settings({**from_file, **environ}, sources, directory)
+
+
+def _secret_parts(value: str) -> set[str]:
+    """What of a secret variable's value is secret.
+
+    Of a web address its path (a webhook's is its key), of another URL its password if it has one, of anything else
+    all of it.
+    """
+    if "://" not in value:
+        return {value}
+    try:
+        parts = urlsplit(value)
+        passwords = [parts.password or "", *parse_qs(parts.query).get("password", [])]
+    except ValueError:
+        return {value}
+    if parts.scheme in {"http", "https"}:
+        return {value, parts.path}
+    return {form for password in passwords if password for form in (value, password, unquote(password))}
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

@@ -52,6 +52,8 @@ class Planned:
     encoding: str
     delimiter: str
     field_columns: Mapping[str, str | None]
+    refusal: str = ""
+    """Why the batch as a whole would not be started, whatever its rows are; empty when it would."""
 
 
 class Stream:
@@ -113,6 +115,7 @@ def plan(services: Services, request: Request, each: Callable[[PlannedImage], ob
         encoding=stream.rows.encoding,
         delimiter=stream.rows.delimiter,
         field_columns=stream.planner.field_columns,
+        refusal=_unpriced(request, stream.summary),
     )
 
 
@@ -173,8 +176,8 @@ def write(  # noqa: PLR0913, PLR0917 - the whole plan comes together here
 ) -> None:
     """Put the planned images of a batch into the ledger, all but the start.
 
-    Raises InputError with every problem when a row is bad and bad rows are not to be skipped, no row is left, or
-    rehearsal pictures would reach a shop; Superseded when somebody else plans the batch.
+    Raises InputError with every problem when a row is bad and bad rows are not to be skipped, no row is left,
+    a model has no price, or rehearsal pictures would reach a shop; Superseded when somebody else plans the batch.
     """
     for chunk in chunks:
         if stream.problems and not request.skip_bad_rows:
@@ -185,6 +188,8 @@ def write(  # noqa: PLR0913, PLR0917 - the whole plan comes together here
         problems = [problem for row in chunk for problem in row.problems]
         submitting.add_skipped(services.ledger, batch_id, problems, planner_no)
     _refuse_bad_rows(stream, skip=request.skip_bad_rows)
+    if unpriced := _unpriced(request, stream.summary):
+        raise InputError(unpriced)
     refuse_rehearsal(services, services.settings.catalogue, stream.summary.by_model, allowed=request.rehearse_delivery)
 
 
@@ -200,6 +205,18 @@ def _refuse_bad_rows(stream: Stream, *, skip: bool) -> None:
             f"{stream.rows.name}: no row is left to make a picture of",
             stream.worded_problems,
         )
+
+
+def _unpriced(request: Request, summary: PlanSummary) -> str:
+    """Why a batch may not buy from models without a price, unless it was asked to; empty when it may."""
+    models = summary.unpriced_models
+    if not models or request.allow_unpriced:
+        return ""
+    has, it = ("has", "it") if len(models) == 1 else ("have", "they")
+    return (
+        f"{', '.join(models)} {has} no price, and what has no price is not free: no budget would hold {it}. Set "
+        f"price_usd in models.toml, or add --allow-unpriced (allow_unpriced=True) to count it as nothing"
+    )
 
 
 def refuse_rehearsal(services: Services, catalogue: Catalogue, aliases: Iterable[str], *, allowed: bool) -> None:
@@ -273,6 +290,7 @@ def frozen(models: Mapping[str, ModelSpec], templates: Mapping[str, TemplateSpec
     return {
         "models": {alias: spec.model_dump(mode="json") for alias, spec in models.items()},
         "prices_usd_micros": {alias: spec.price_usd_micros or 0 for alias, spec in models.items()},
+        "unpriced": [alias for alias, spec in models.items() if spec.price_usd is None],
         "templates": {name: spec.model_dump(mode="json") for name, spec in templates.items()},
     }
 

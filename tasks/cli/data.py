@@ -92,6 +92,7 @@ def of_summary(summary: BatchSummary) -> Data:
         "reused": summary.reused,
         "models": list(summary.models),
         "spent_usd_micros": summary.spent_usd_micros,
+        "models_without_price": list(summary.unpriced),
         "started_at": moment(summary.started_at),
         "moved_at": moment(summary.ended_at),
         "duration_seconds": round(summary.duration_seconds, 3),

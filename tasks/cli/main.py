@@ -17,6 +17,7 @@ import typer
 
 from tasks.cli.console import errors, print_problems
 from tasks.core.errors import ConfigurationError, ImagechordError, InputError
+from tasks.core.redaction import redacted
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
@@ -125,7 +126,7 @@ def _say(error: Exception) -> int:
         print_problems(error)
         return BAD_INPUT if isinstance(error, (InputError, ConfigurationError)) else FAILED
     mend = "" if isinstance(error, OSError) else " This is imagechord's own mistake, or a service's that it talks to."
-    words = " ".join(str(error).split("\n")[0].split())
+    words = " ".join(redacted(str(error)).split("\n")[0].split())
     errors.print(f"error: {type(error).__name__}: {words}.{mend}", style="red", markup=False)
     errors.print("--debug shows where it happened.", markup=False)
     return FAILED

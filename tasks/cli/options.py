@@ -39,6 +39,14 @@ Use = Annotated[
     ),
 ]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Buy anew what was bought before.", rich_help_panel=_PICTURES)]
+AllowUnpriced = Annotated[
+    bool,
+    typer.Option(
+        "--allow-unpriced",
+        help="Buy from models without a price too; they count as nothing, so no budget holds them.",
+        rich_help_panel=_PICTURES,
+    ),
+]
 Map = Annotated[
     list[str] | None,
     typer.Option(

@@ -21,7 +21,7 @@ from tasks.core.request import Request
 from tasks.services import current_services
 from tasks.submission import Planned
 
-_BAD_ROWS = 2
+_REFUSED = 2
 _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab"}
 
 
@@ -38,7 +38,8 @@ def plan(
     costs (low: every picture at the first try; expected: with usual retries; high: each at its last try), how long
     the models' limits make it last, and what is paid for already.
 
-    Makes no file and spends nothing. Exit code 2 when a row is bad, unless --skip-bad-rows is given.
+    Makes no file and spends nothing. Exit code 2 when a row is bad, unless --skip-bad-rows is given, or a model has
+    no price, unless --allow-unpriced is.
     """
     images: list[dict[str, Any]] = []
     show = _print_prompt if prompts and not json else (lambda image: images.append(data.of_planned(image)))
@@ -48,8 +49,8 @@ def plan(
     else:
         _print(request, planned, show_first=not prompts)
     summary = planned.summary
-    if (summary.bad_rows and not request.skip_bad_rows) or not summary.images:
-        raise typer.Exit(_BAD_ROWS)
+    if (summary.bad_rows and not request.skip_bad_rows) or not summary.images or planned.refusal:
+        raise typer.Exit(_REFUSED)
 
 
 def _print(request: Request, planned: Planned, *, show_first: bool) -> None:
@@ -72,7 +73,9 @@ def _print(request: Request, planned: Planned, *, show_first: bool) -> None:
     if planned.problems:
         errors.print(f"[red bold]{counted(len(planned.problems), 'problem')}[/red bold]")
         list_problems(planned.problems)
-    print_next(*_next(request, summary))
+    if planned.refusal:
+        errors.print(f"[red bold]refused:[/red bold] {escape(planned.refusal)}")
+    print_next(*_next(request, planned))
 
 
 def _source_name(request: Request) -> str:
@@ -121,9 +124,12 @@ def _print_prompt(image: PlannedImage) -> None:
     output.print(f"  {escape(image.prompt)}")
 
 
-def _next(request: Request, summary: PlanSummary) -> tuple[str, str]:
+def _next(request: Request, planned: Planned) -> tuple[str, str]:
+    summary = planned.summary
     if not summary.images or (summary.bad_rows and not request.skip_bad_rows):
         return "mend the rows above and plan again", "or leave them out: --skip-bad-rows"
+    if planned.refusal:
+        return "set the price, or plan again with --allow-unpriced", ""
     return "imagechord run, with the same arguments", ""
 
 
@@ -155,6 +161,7 @@ def _as_json(planned: Planned) -> data.Data:
         "delimiter": planned.delimiter or None,
         "columns": dict(planned.field_columns),
         "notes": list(planned.notes),
+        "refusal": planned.refusal or None,
         "problems": [data.of_problem(problem) for problem in planned.problems],
         "first_prompts": [data.of_planned(image) for image in summary.first_images],
     }

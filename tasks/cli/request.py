@@ -21,6 +21,7 @@ def make_request(  # noqa: PLR0913, PLR0917 – one parameter per option
     model: options.Model = None,
     use: options.Use = None,
     fresh: options.Fresh = False,
+    allow_unpriced: options.AllowUnpriced = False,
     mapping: options.Map = None,
     key: options.Key = None,
     limit: options.Limit = None,
@@ -54,6 +55,7 @@ def make_request(  # noqa: PLR0913, PLR0917 – one parameter per option
         hold_publish=hold_publish,
         rehearse_delivery=rehearse_delivery,
         fresh=fresh,
+        allow_unpriced=allow_unpriced,
     )
 
 

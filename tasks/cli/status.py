@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Annotated
 
 import typer
@@ -86,9 +87,16 @@ def _facts(services: Services, summary: BatchSummary, going: BatchProgress) -> I
         yield "Time left", _time_left(going)
     else:
         yield "Models", ", ".join(summary.models)
-    yield "Spent", money(summary.spent_usd_micros, preferences.krw_per_usd) if summary.spent_usd_micros else "nothing"
+    yield "Spent", _spent(summary, preferences.krw_per_usd)
     yield "Started", clock(summary.started_at, preferences.timezone)
     yield "Last move", clock(summary.ended_at, preferences.timezone)
+
+
+def _spent(summary: BatchSummary, krw_per_usd: Decimal) -> str:
+    spent = money(summary.spent_usd_micros, krw_per_usd) if summary.spent_usd_micros else "nothing"
+    if not summary.unpriced:
+        return spent
+    return f"{spent} known; {', '.join(summary.unpriced)} without a price: no budget holds that"
 
 
 def _time_left(going: BatchProgress) -> str:

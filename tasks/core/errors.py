@@ -22,12 +22,15 @@
         ├── Refused            content policy
         ├── Invalid            400, 404: will never work as asked
         ├── Account            401, 402, 403, quota: nothing of this model will work for now
-        └── Poison             every worker that delivered the picture has died of it
+        ├── Poison             every worker that delivered the picture has died of it
+        └── Lost               what was paid for is nowhere to be found
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
+
+from tasks.core.redaction import redacted
 
 
 class ErrorClass(StrEnum):
@@ -43,10 +46,17 @@ class ErrorClass(StrEnum):
     INVALID = "invalid"
     ACCOUNT = "account"
     POISON = "poison"
+    LOST = "lost"
 
 
 class ImagechordError(Exception):
-    """Base of every error raised on purpose. Its text is meant for people: what, where, and the mend."""
+    """Base of every error raised on purpose. Its text is meant for people: what, where, and the mend.
+
+    It ends in the ledger, in logs and in Slack, so no secret stays in it.
+    """
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(redacted(message))
 
 
 class InputError(ImagechordError):
@@ -179,3 +189,9 @@ class Poison(StepError):
     """Workers died while they delivered the picture; the next one would too."""
 
     error_class = ErrorClass.POISON
+
+
+class Lost(StepError):
+    """What was paid for is nowhere to be found: buying it again is for a person to say."""
+
+    error_class = ErrorClass.LOST

@@ -48,6 +48,11 @@ def validate_key(key: str) -> None:
         )
     if _CONTROL.search(key):
         raise InvalidKey("the key contains a control character or a line break", f"Remove it. {_RENAME}")
+    if not key.isprintable():
+        hidden = next(character for character in key if not character.isprintable())
+        raise InvalidKey(
+            f"the key contains a character that cannot be seen (U+{ord(hidden):04X})", f"Enter it again. {_RENAME}"
+        )
     if "\\" in key:
         raise InvalidKey("the key contains a backslash", f"{_RENAME} A / makes a folder.")
     if key.startswith("/"):
@@ -116,6 +121,12 @@ def output_key(  # noqa: PLR0913 - each one is a placeholder
     if len(key) > MAX_OUTPUT_KEY_BYTES // 4 and len(key.encode()) > MAX_OUTPUT_KEY_BYTES:
         raise InvalidKey(f"the output key is longer than {MAX_OUTPUT_KEY_BYTES} bytes", "Shorten key_pattern.")
     return key
+
+
+def staging_key(fingerprint: str, sha256: str, ext: str) -> str:
+    """Where a picture is staged."""
+    # Named by its bytes too: a worker that was taken for dead must not write over its successor's picture.
+    return f"{fingerprint[:2]}/{fingerprint}-{sha256[:8]}.{ext}"
 
 
 def is_content_addressed(pattern: str) -> bool:

@@ -80,6 +80,11 @@ class PlanSummary:
         return False
 
     @property
+    def unpriced_models(self) -> tuple[str, ...]:
+        """Models that must be bought from, and whose price the catalogue does not know."""
+        return tuple(sorted(alias for alias in self.to_buy if self.catalogue.models[alias].price_usd is None))
+
+    @property
     def cost(self) -> CostEstimate:
         """Cost of the images that must be bought."""
         models = self.catalogue.models

@@ -64,6 +64,8 @@ class Preferences(Strict):
     staging_keep_hours: Annotated[float, Field(ge=0)] = 72.0
     min_free_disk_megabytes: Annotated[int, Field(ge=0)] = 100
 
+    allow_private_provider_urls: bool = False
+
     krw_per_usd: Annotated[Decimal, Field(gt=0)] = Decimal(1400)
     usd_per_credit: Dollars | None = None
     manual_design: ManualDesign = ManualDesign()

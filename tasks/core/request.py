@@ -30,6 +30,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "skip_bad_rows": (bool,),
     "rehearse_delivery": (bool,),
     "fresh": (bool,),
+    "allow_unpriced": (bool,),
     "idempotency_key": (str,),
     "priority": (str,),
     "hold_publish": (bool,),
@@ -45,6 +46,7 @@ def is_s3(source: object) -> bool:
 class Request:
     """``source`` is a path, ``s3://bucket/key``, or an iterable of mappings. ``budget_usd`` in US dollars.
 
+    ``allow_unpriced`` lets models be bought from whose price nobody has set: they count as nothing.
     ``use`` is hero, bulk, edit or prototype; ``column_map`` is field → column; ``limit`` takes the first rows.
     ``idempotency_key``: a second submission under the same key returns the first one's batch.
     ``priority`` is low, normal or high. With ``hold_publish`` pictures wait before the CMS is written, for somebody
@@ -64,6 +66,7 @@ class Request:
     skip_bad_rows: bool = False
     rehearse_delivery: bool = False
     fresh: bool = False
+    allow_unpriced: bool = False
     idempotency_key: str | None = None
     priority: str = "normal"
     hold_publish: bool = False

@@ -121,6 +121,8 @@ def after_delivery(failure: Failure, rules: RetryRules) -> Decision:
     match failure.error_class:
         case ErrorClass.ACCOUNT:
             return Decision(end=State.HELD, holds_others=True)
+        case ErrorClass.LOST:
+            return Decision(end=State.HELD)
         case ErrorClass.INVALID | ErrorClass.REFUSED | ErrorClass.POISON:
             return Decision(end=State.FAILED)
         case _ if failure.outage:

@@ -51,6 +51,8 @@ class BatchSummary:
     """planning, refused, started or cancelled."""
     problems: tuple[str, ...] = ()
     """Why it was refused: a sentence, then each problem."""
+    unpriced: tuple[str, ...] = ()
+    """Those of ``models`` without a price: of their calls only what the provider reports is counted as spent."""
 
     @property
     def published(self) -> int:

@@ -18,6 +18,7 @@ from requests.auth import AuthBase
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, ReadTimeoutError
 
 from tasks.core.errors import Account, Ambiguous, ConfigurationError, NotSent, Overloaded, StepError
+from tasks.core.redaction import redacted
 from tasks.core.retry_after import parse_retry_after
 
 _MAX_ANSWER_BYTES = 1 << 20
@@ -34,7 +35,8 @@ class Answer:
     @property
     def text(self) -> str:
         """The beginning of the body on one line, for a message: at most 200 characters."""
-        return " ".join(self.body[:1000].decode(errors="replace").split())[:200]
+        line = " ".join(self.body[:2000].decode(errors="replace").split())
+        return redacted(line)[:200]  # in this order: half a secret would not be known again
 
     @property
     def retry_after_seconds(self) -> float | None:

@@ -54,11 +54,11 @@ class Delivery:
     model: str
     key_pattern: str
     fingerprint: str
-    staging_key: str
+    staging_key: str | None
     content_type: str
     extension: str
     size_bytes: int
-    sha256: str
+    sha256: str | None
     public_url: str | None
     hold_publish: bool
     starts: int | None

@@ -167,6 +167,7 @@ image = Table(
     UniqueConstraint("batch_id", "key", "variant"),
     Index(None, "batch_id", "state", "model", "reused"),  # what is asked of one batch; it counts without the rows
     Index(None, "state", "model", "batch_id", "id", "not_before"),  # what releases and the sweep ask of all
+    Index(None, "fingerprint"),  # who needs a picture, before its staged copy is removed
 )
 
 
@@ -229,6 +230,15 @@ picture = Table(
     Column("sha256", String(64)),
     Column("cost_usd_micros", BigInteger),
     _time("bought_at"),
+    Column("missing_in", String(60)),  # the batch and round that found neither copy of it
+)
+
+STAGED = picture.c.staging_key.is_not(None)
+Index(
+    "ix_imagechord_picture_staged",
+    *(picture.c.bought_at, picture.c.fingerprint),
+    sqlite_where=STAGED,
+    postgresql_where=STAGED,
 )
 
 thumbnail = Table(

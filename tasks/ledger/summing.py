@@ -123,8 +123,11 @@ def summarise(ledger: Ledger, batch_id: str, report_url: str | None = None) -> B
         by_model=tally.by_model,
         phase=row.phase,
         problems=tuple(row.problems),
+        unpriced=tuple(model for model in tally.by_model if model in (row.unpriced or ())),
     )
 
 
 _SUMMED = ("name", "round", "total", "skipped", "started_at", "created_at", "spent_usd_micros", "phase", "problems")
-_BATCH = select(*(batch.c[name] for name in _SUMMED)).where(batch.c.id == bindparam("the_batch"))
+_BATCH = select(*(batch.c[name] for name in _SUMMED), batch.c.catalogue["unpriced"].label("unpriced")).where(
+    batch.c.id == bindparam("the_batch")
+)

@@ -10,12 +10,10 @@ import errno
 import json
 import os
 import shutil
-import threading
+import stat
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import requests
 
 from tasks.core.errors import Account, Ambiguous, BadBytes, Invalid, NoImage, NotSent, StepError
 from tasks.core.health import Health
@@ -23,6 +21,7 @@ from tasks.pictures.inspect import MAX_BYTES, inspect
 from tasks.providers.anycap_answer import Answer, failure, read_answer
 from tasks.providers.base import GeneratedPicture, GenerationRequest
 from tasks.providers.child import Finished, run_child
+from tasks.providers.fetch import fetch_picture
 
 INSTALL = "npm install -g @anycap/cli"
 
@@ -33,8 +32,6 @@ _PASSED_ON = (
 """All that the program gets of our environment: none of the other services' secrets are in it."""
 
 _CHECK_SECONDS = 10.0
-_MOST_SECONDS_BETWEEN_BYTES = 15.0
-_sessions = threading.local()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +40,7 @@ class AnycapProvider:
 
     ``api_key`` may be ``None`` when ``anycap login`` was done in ``config_dir``; ``endpoint`` ``None`` is AnyCap's
     own. ``usd_micros_per_credit`` turns the reported credits into money; without it the cost stays unknown.
+    ``allow_private_urls``: the pictures' URLs may lead to this machine or a private network.
     """
 
     config_dir: Path
@@ -50,6 +48,7 @@ class AnycapProvider:
     api_key: str | None = field(default=None, repr=False)
     endpoint: str | None = None
     usd_micros_per_credit: int | None = None
+    allow_private_urls: bool = False
 
     name = "anycap"
 
@@ -60,7 +59,7 @@ class AnycapProvider:
         finished = self._run(_arguments(request, target), request.scratch, request.deadline_seconds)
         answer = self._judged(finished, request.deadline_seconds)
         cost = self._cost(answer)
-        if not answer.local_path or not target.is_file():
+        if not answer.local_path or not _is_plain_file(target):
             raise NoImage("AnyCap reported success and sent no picture", cost_usd_micros=cost, trace_id=answer.trace_id)
         data = self._whole_picture(target, answer, until)
         return GeneratedPicture(data, cost_usd_micros=cost, trace_id=answer.trace_id)
@@ -115,15 +114,14 @@ class AnycapProvider:
         return env
 
     def _judged(self, finished: Finished, deadline_seconds: float) -> Answer:
-        """The answer, if it is a success. Raises what it calls for otherwise, never with the key in its text."""
+        """The answer, if it is a success. Raises what it calls for otherwise."""
         if finished.returncode is None:
             raise Ambiguous(f"AnyCap did not answer within {deadline_seconds:g} s; the picture may have been paid for")
         answer = read_answer(finished)
         error = failure(answer)
         if error is None:
             return answer
-        message = str(error).replace(self.api_key, "…") if self.api_key else str(error)
-        raise type(error)(message, cost_usd_micros=self._cost(answer), trace_id=answer.trace_id)
+        raise type(error)(str(error), cost_usd_micros=self._cost(answer), trace_id=answer.trace_id)
 
     def _cost(self, answer: Answer) -> int | None:
         if self.usd_micros_per_credit is None or answer.credits_used is None:
@@ -134,13 +132,22 @@ class AnycapProvider:
         """The file's bytes if they are a picture; else one more download of what has been paid for. Raises BadBytes."""
         try:
             try:
-                return _checked(file)
-            except BadBytes:
-                if not (answer.url and _download(answer.url, file, until)):
+                return _checked(_read(file))
+            except BadBytes as error:
+                if not answer.url:
                     raise
-                return _checked(file)
+                return self._fetched_again(answer.url, error, until)
         except BadBytes as error:
             raise BadBytes(str(error), cost_usd_micros=self._cost(answer), trace_id=answer.trace_id) from error
+
+    def _fetched_again(self, url: str, first: BadBytes, until: float) -> bytes:
+        """The picture from the URL that the answer names: a GET costs nothing. Raises BadBytes."""
+        left = until - time.monotonic()
+        try:
+            data = fetch_picture(url, allow_private=self.allow_private_urls, max_bytes=MAX_BYTES, deadline_seconds=left)
+        except StepError as second:
+            raise BadBytes(f"{first}; again: {second}") from second
+        return _checked(data)
 
     def _ask(self, *arguments: str) -> str:
         """What the program says to a question that needs no network. Raises Account when it cannot be asked."""
@@ -163,29 +170,21 @@ def _arguments(request: GenerationRequest, target: Path) -> list[str]:
     return [*arguments, f"--output={target.absolute()}"]
 
 
-def _checked(file: Path) -> bytes:
-    """Read a file that should be a picture. Raises BadBytes."""
+def _is_plain_file(file: Path) -> bool:
+    """Whether there is a file of bytes: no link to another one, and no pipe to wait at."""
+    try:
+        return stat.S_ISREG(file.lstat().st_mode)
+    except FileNotFoundError:
+        return False
+
+
+def _read(file: Path) -> bytes:
+    """What the file holds, and of one that is too long no more than shows it."""
     with file.open("rb") as stream:
-        data = stream.read(MAX_BYTES + 1)
+        return stream.read(MAX_BYTES + 1)
+
+
+def _checked(data: bytes) -> bytes:
+    """The bytes of a whole picture, unchanged. Raises BadBytes."""
     inspect(data)
     return data
-
-
-def _download(url: str, file: Path, until: float) -> bool:
-    """Fetch a picture that has been paid for into the file; whether that worked. A GET costs nothing."""
-    session: requests.Session | None = getattr(_sessions, "session", None)
-    if session is None:
-        session = _sessions.session = requests.Session()
-    patience = min(_MOST_SECONDS_BETWEEN_BYTES, until - time.monotonic())
-    if patience <= 0:
-        return False
-    try:
-        with session.get(url, stream=True, timeout=patience) as response, file.open("wb") as out:
-            response.raise_for_status()
-            for chunk in response.iter_content(64 * 1024):
-                out.write(chunk)
-                if time.monotonic() > until or out.tell() > MAX_BYTES:
-                    return False
-    except requests.RequestException:
-        return False
-    return True

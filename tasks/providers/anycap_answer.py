@@ -26,6 +26,7 @@ from tasks.core.errors import (
     Refused,
     StepError,
 )
+from tasks.core.redaction import redacted
 from tasks.providers.child import Finished
 
 _CLASSES: dict[type[StepError], str] = {
@@ -186,5 +187,5 @@ def _text(value: object) -> str:
 
 def _brief(text: str) -> str:
     """One line of at most 300 characters, without port numbers: reasons are grouped by it in the summary."""
-    line = _ADDRESSES.sub("", " ".join(text.split()))
+    line = redacted(_ADDRESSES.sub("", " ".join(text.split())))  # before it is cut: half a secret is not known again
     return line if len(line) <= 300 else line[:299] + "…"

@@ -83,6 +83,7 @@ _CLASSES: Mapping[str, tuple[str, str]] = {
     "publish": ("게시 전 확인 대기", "Waits to be looked at"),
     "cancelled": ("취소됨", "Cancelled"),
     "poison": ("작업자 비정상 종료", "Worker died of it"),
+    "lost": ("구매한 이미지 없음", "Paid picture gone"),
     "skipped_row": ("잘못된 행", "Bad row"),
 }
 
@@ -118,6 +119,10 @@ _MENDS: Mapping[str, tuple[str, str]] = {
     "invalid": (
         f"그대로 다시 보내도 같습니다. 메시지에 적힌 값을 고치세요: {_AGAIN[0]}",
         f"Sending it again as it is will not help. Mend what the message names, then {_AGAIN[1]}",
+    ),
+    "lost": (
+        "스테이징 저장소(STAGING_URL)를 복구한 뒤 배치를 재개하세요. 그대로 재개하면 다시 구매합니다.",
+        "Bring staging (STAGING_URL) back and resume the batch; resumed as it is, the picture is bought again.",
     ),
     "account": (
         "`imagechord doctor`로 API 키, 크레딧, 사용 한도를 확인하세요.",

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tasks.core.catalogue import ModelSpec
 from tasks.core.errors import BadBytes, NoRoom, StagingFailed, StepError
+from tasks.core.keys import staging_key
 from tasks.core.pictures import StagedPicture
 from tasks.ledger.rows import Claim
 from tasks.ledger.settling import Bought
@@ -79,8 +80,7 @@ def _generate(services: Services, claim: Claim, spec: ModelSpec) -> GeneratedPic
 def _stage(services: Services, claim: Claim, decoded: Decoded, cost_usd_micros: int) -> StagedPicture:
     sha256 = hashlib.sha256(decoded.data).hexdigest()
     staged = StagedPicture(
-        # Named by its bytes too: a worker that was taken for dead must not write over its successor's picture.
-        key=f"{claim.fingerprint[:2]}/{claim.fingerprint}-{sha256[:8]}.{decoded.picture.extension}",
+        key=staging_key(claim.fingerprint, sha256, decoded.picture.extension),
         content_type=decoded.picture.content_type,
         size_bytes=len(decoded.data),
         sha256=sha256,

@@ -55,13 +55,17 @@ def refill(services: Services, model: str) -> None:
 def follow(
     services: Services, image: Claim | Delivery, step: StepName, error: StepError, decision: Decision
 ) -> NoReturn:
-    """End a failed try whose decision is in the ledger: the message is done, or comes again after a wait."""
+    """End a failed try whose decision is in the ledger: the message is done, or comes again after a wait.
+
+    Raised without its cause: Celery sends tracebacks to whoever listens to events, and the words of strangers that
+    stand behind ``error`` may hold what was sent to them.
+    """
     name = f"{image.batch_id} {image.key}"
     if decision.end is not None:
         announce_if_resting(services, image.batch_id)
-        raise ImageEnded(f"{name}: {decision.end} in {step}: {error}") from error
+        raise ImageEnded(f"{name}: {decision.end} in {step}: {error}") from None
     if decision.parks:
-        raise Superseded(f"{name}: {step} waits until its destination is back: {error}") from error
+        raise Superseded(f"{name}: {step} waits until its destination is back: {error}") from None
     if decision.gives_back:
-        raise Superseded(f"{name}: {step} waits {decision.wait_seconds:.0f} s in the ledger") from error
-    raise RetryLater(f"{name}: {step}: {error}", decision.wait_seconds or 1.0) from error
+        raise Superseded(f"{name}: {step} waits {decision.wait_seconds:.0f} s in the ledger") from None
+    raise RetryLater(f"{name}: {step}: {error}", decision.wait_seconds or 1.0) from None

@@ -1,4 +1,4 @@
-"""A worker's log: what is expected makes no noise there, so that what is not stands out."""
+"""A worker's log: what is expected makes no noise there, so that what is not stands out; and it holds no secret."""
 
 from __future__ import annotations
 
@@ -9,22 +9,38 @@ from celery import bootsteps
 
 from tasks.core import routing
 from tasks.core.errors import ImageEnded, Superseded
+from tasks.core.redaction import redacted
+
+_PLAIN = logging.Formatter()
 
 
 class QuietLog(bootsteps.Step):
-    """Takes two things out of Celery's log, before the first task runs."""
+    """Takes two things out of Celery's log, before the first task runs, and every secret out of everybody's."""
 
     def __init__(self, worker: Any, **_options: Any) -> None:
         super().__init__(worker)
         logging.getLogger("celery.backends.redis").addFilter(_is_no_expected_end)
         for name in ("celery.worker.strategy", "celery.app.trace"):
             logging.getLogger(name).addFilter(_is_no_routine_sweep)
+        # At the handlers: libraries tell their loggers what they send, and records of those below pass no filter above.
+        for handler in (*logging.getLogger().handlers, *logging.getLogger("celery.task").handlers):
+            handler.addFilter(_without_secrets)
 
 
 def _is_no_expected_end(record: logging.LogRecord) -> bool:
     """A wave with a failed image has its errback called, and Celery logs that as an error with a traceback."""
     error = record.exc_info[1] if record.exc_info else None
     return not isinstance(getattr(error, "__cause__", None), ImageEnded | Superseded)
+
+
+def _without_secrets(record: logging.LogRecord) -> bool:
+    """Let every record pass, cleaned, its traceback included."""
+    message = record.getMessage()
+    if (clean := redacted(message)) != message:
+        record.msg, record.args = clean, ()
+    if record.exc_info and not record.exc_text:
+        record.exc_text = redacted(_PLAIN.formatException(record.exc_info))
+    return True
 
 
 def _is_no_routine_sweep(record: logging.LogRecord) -> bool:

@@ -9,6 +9,7 @@ from tasks import progress
 from tasks.celery import app
 from tasks.core import routing
 from tasks.core.errors import StepError
+from tasks.core.redaction import redacted
 from tasks.delivery.slack_messages import finished
 from tasks.ledger.summing import Said, claim_message, is_resting, mark_sent
 from tasks.reporting import write_report
@@ -23,7 +24,11 @@ def send_once(services: Services, said: Said, message: dict[str, Any]) -> None:
     try:
         services.notifier.send(message)
     except Exception as failure:  # noqa: BLE001 – whatever it is, the message has been claimed and is not sent again
-        error = str(failure) if isinstance(failure, StepError) else f"unexpected {type(failure).__name__}: {failure}"
+        error = (
+            str(failure)
+            if isinstance(failure, StepError)
+            else redacted(f"unexpected {type(failure).__name__}: {failure}")
+        )
         logger.warning("batch %s: Slack did not take the %s message: %s", said.batch_id, said.kind, failure)
     mark_sent(services.ledger, said, message, error)
 

@@ -18,6 +18,7 @@ from tasks.services import Services, current_services
 from tasks.steps.ending import left_to_the_sweep
 from tasks.steps.held import say_held
 from tasks.steps.orphans import settle_orphan
+from tasks.steps.pruning import Pruner
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +26,9 @@ _MOST_AT_ONCE = 10_000
 _STAGING_KEPT_KEY, _STAGING_EVERY_SECONDS = "imagechord:staging-kept", 60
 _SETTLING = timedelta(minutes=5)
 """How long after its deadline a call may still be settled, by a worker that lives."""
+
+
+_pruner = Pruner()
 
 
 def sweep_once(services: Services) -> None:
@@ -39,6 +43,7 @@ def sweep_once(services: Services) -> None:
         _release_due,
         _summarise_resting,
         _keep_staging,
+        _pruner.prune_if_due,
     ):
         with left_to_the_sweep(heal.__name__.strip("_")):
             heal(services)

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from tasks.core.errors import Invalid
 from tasks.core.health import Health
 from tasks.core.pictures import StagedPicture
+
+
+class Missing(Invalid):
+    """There is no object of that key, in a store that answers."""
 
 
 class Staging(Protocol):
@@ -16,7 +21,7 @@ class Staging(Protocol):
         ...
 
     def get(self, key: str) -> bytes:
-        """Read them back. Raises Invalid when there is no such key, else as ``put``."""
+        """Read them back. Raises Missing when there is no such key, else as ``put``."""
         ...
 
     def delete(self, key: str) -> None:
@@ -38,8 +43,12 @@ class PublicStore(Protocol):
     def publish(self, staged: StagedPicture, staging: Staging, key: str, metadata: dict[str, str]) -> str:
         """Make the staged picture public under ``key`` and return its URL. Idempotent.
 
-        Raises StepError of the fitting class.
+        Raises Missing when it is not staged, else StepError of the fitting class.
         """
+        ...
+
+    def get(self, key: str) -> bytes:
+        """Read a published picture back. Raises Missing when there is no such key, else as ``publish``."""
         ...
 
     def url(self, key: str) -> str:

@@ -14,7 +14,7 @@ from urllib.parse import quote
 from tasks.core.errors import Account, Invalid, Overloaded, StepError
 from tasks.core.health import Health
 from tasks.core.pictures import StagedPicture
-from tasks.storage.base import Staging
+from tasks.storage.base import Missing, Staging
 from tasks.storage.object_keys import segments
 from tasks.storage.staged import read_staged
 
@@ -35,13 +35,8 @@ class FolderStaging:
             _write_whole(_path_inside(self.root, key), data)
 
     def get(self, key: str) -> bytes:
-        """Read the file. Raises Invalid when it is not there."""
-        with os_errors(self.root):
-            path = _path_inside(self.root, key)
-            try:
-                return path.read_bytes()
-            except FileNotFoundError as error:
-                raise Invalid(f"there is no staged picture {key!r} in {self.root}") from error
+        """Read the file. Raises Missing when it is not there."""
+        return _read(self.root, key)
 
     def delete(self, key: str) -> None:
         """Remove the file; one that is not there is fine."""
@@ -81,6 +76,10 @@ class FolderPublic:
             _write_whole(_path_inside(self.root, key), data)
         return self.url(key)
 
+    def get(self, key: str) -> bytes:
+        """Read the file. Raises Missing when it is not there."""
+        return _read(self.root, key)
+
     def url(self, key: str) -> str:
         """``base_url/key``, or a ``file://`` URL when there is no base URL. Raises Invalid for an unsafe key."""
         path = self.root.resolve().joinpath(*segments(key))
@@ -108,6 +107,15 @@ def _path_inside(root: Path, key: str) -> Path:
     if not path.parent.resolve().is_relative_to(root.resolve()):
         raise Invalid(f"key {key!r} leads out of {root} through a symbolic link")
     return path
+
+
+def _read(root: Path, key: str) -> bytes:
+    with os_errors(root):
+        path = _path_inside(root, key)
+        try:
+            return path.read_bytes()
+        except FileNotFoundError as error:
+            raise Missing(f"there is no picture {key!r} in {root}") from error
 
 
 def _write_whole(path: Path, data: bytes) -> None:

@@ -50,7 +50,7 @@ class S3Staging:
             )
 
     def get(self, key: str) -> bytes:
-        """Read them back. Raises Invalid when there is no such key."""
+        """Read them back. Raises Missing when there is no such key."""
         name = self.object_key(key)
         with self._errors():
             return self.client_factory().get_object(Bucket=self.bucket, Key=name)["Body"].read()
@@ -118,6 +118,12 @@ class S3Public:
         if not self._copied(staged, staging, key, ascii_metadata):
             self._put(key, read_staged(staging, staged), staged.content_type, ascii_metadata)
         return self.url(key)
+
+    def get(self, key: str) -> bytes:
+        """Read a published picture back, with the credentials. Raises Missing when there is no such key."""
+        segments(key)
+        with self._errors():
+            return self.client_factory().get_object(Bucket=self.bucket, Key=key)["Body"].read()
 
     def url(self, key: str) -> str:
         """The public URL of a key, correctly quoted."""

@@ -23,6 +23,7 @@ from botocore.exceptions import (
 
 from tasks.core.errors import Account, Invalid, NotSent, Overloaded, RateLimited, StepError
 from tasks.core.retry_after import parse_retry_after
+from tasks.storage.base import Missing
 
 _KEYS = "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 _REGION = "set AWS_DEFAULT_REGION to the bucket's region"
@@ -85,7 +86,7 @@ def _answered(error: ClientError, bucket: str, setting: str) -> StepError:
     if code == "NoSuchBucket":
         return Account(f"there is no bucket {bucket!r}; create it or correct {setting}")
     if code == "NoSuchKey":
-        return Invalid(f"{told}. The picture is not there")
+        return Missing(f"{told}. The picture is not there")
     if code in _PASSING or status >= 500:
         return Overloaded(told, retry_after_seconds=retry_after_seconds)
     if status == 429:

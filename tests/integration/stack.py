@@ -70,7 +70,7 @@ size = "64x64"
 prompt = "A small picture of {name}."
 """
 
-PATIENT = "worker_concurrency = 8\nusd_per_credit = 0.01\n"
+PATIENT = "worker_concurrency = 8\nusd_per_credit = 0.01\nallow_private_provider_urls = true\n"
 """imagechord.toml of a test in which nobody dies."""
 
 NERVOUS = PATIENT + (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,23 @@ class TestPlanning:
         there = planned(services, make(), **options)
         assert content(services, there) == content(services, here)
         assert content(services, there)["images"]
+
+    def test_a_model_without_a_price_is_refused_unless_it_is_allowed(self, services: Services, tmp_path: Path) -> None:
+        """The worker that plans goes by what the caller has said, as the command line does."""
+        config = tmp_path / "unpriced"
+        config.mkdir()
+        (config / "models.toml").write_text('[models.drawn]\nprovider = "preview"\nmodel = "preview"\n')
+        values = {**services.settings.values, "IMAGECHORD_CONFIG": str(config)}
+        with_it = Services(replace(services.settings, values=values))
+        try:
+            refused = planned(with_it, GOOD, model="drawn")
+            summary = summarise(with_it.ledger, refused)
+            assert summary.phase == "refused"
+            assert "--allow-unpriced" in summary.problems[0]
+            allowed = summarise(with_it.ledger, planned(with_it, GOOD, model="drawn", allow_unpriced=True))
+            assert (allowed.phase, allowed.unpriced) == ("started", ("drawn",))
+        finally:
+            with_it.ledger.close()
 
     def test_the_source_is_gone_when_it_has_started(self, services: Services, tmp_path: Path) -> None:
         """The file may go as soon as submit has returned, and the ledger keeps no copy of it."""

@@ -40,6 +40,7 @@ class Fault(Enum):
     CONTENT_REJECTED = auto()
     CONTENT_REJECTED_PLAINLY = auto()
     INVALID_PARAM = auto()
+    ECHO = auto()
     UNKNOWN_MODEL = auto()
     BAD_KEY = auto()
     NO_CREDIT = auto()
@@ -241,6 +242,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._send_json(*_UNCHARGED_ANSWERS[Fault.BAD_KEY])
             return
         call = self.books.record(body)
+        if call.fault is Fault.ECHO:  # a gateway that shows what it was sent, for debugging
+            self._send_json(400, _error("invalid_param", f"bad request: {dict(self.headers)}"))
+            return
         if call.fault in _UNCHARGED_ANSWERS:
             self._send_json(*_UNCHARGED_ANSWERS[call.fault])
             return

@@ -15,9 +15,21 @@ from tasks.core.dispatch import Ticket
 from tasks.core.selection import Selection
 from tasks.core.states import State
 from tasks.core.waves import Bounds
-from tasks.ledger import counting, leases, limiting, reading, releasing, retrying, submitting, summing, sweeping
+from tasks.ledger import (
+    counting,
+    keeping,
+    leases,
+    limiting,
+    reading,
+    releasing,
+    retrying,
+    submitting,
+    summing,
+    sweeping,
+)
 from tasks.ledger.dispatching import redispatch
 from tasks.ledger.engine import Ledger, parse_database_url
+from tasks.ledger.keeping import StagedCopy
 from tests.contract.ledger.large import fill
 from tests.contract.ledger.scene import MODEL, Scene
 
@@ -47,6 +59,9 @@ QUESTIONS: dict[str, Callable[[Ledger, str], object]] = {
     "undelivered": sweeping.undelivered,
     "chosen": lambda ledger, batch_id: list(retrying.chosen(ledger, batch_id, Selection())),
     "retry": lambda ledger, batch_id: retrying.retry(ledger, batch_id, Selection()),
+    "unneeded": lambda ledger, _batch_id: keeping.unneeded(ledger, NOW, (NOW, "f"), 100),
+    "published_as": lambda ledger, _batch_id: keeping.published_as(ledger, "f" * 64),
+    "mark_removed": lambda ledger, _batch_id: keeping.mark_removed(ledger, StagedCopy(NOW, "f" * 64, "f.png")),
     "claim_message": lambda ledger, batch_id: summing.claim_message(ledger, batch_id, "end", "worker"),
 }
 
@@ -191,3 +206,10 @@ def _pages_touched(ledger: Ledger, ask: Callable[[Connection, str], object]) -> 
             plan = explained.scalar_one()[0]["Plan"]
             touched += plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
     return touched
+
+
+def test_staged_pictures_are_found_by_an_index(scene: Scene) -> None:
+    """A window of staged pictures is read in order from the index of just these: what has gone costs nothing."""
+    plans = _plans(scene.ledger, lambda: keeping.unneeded(scene.ledger, NOW, (NOW, "f"), 100))
+    (staged,) = [line for line in plans if "imagechord_picture" in line]
+    assert staged.startswith("SEARCH imagechord_picture USING INDEX ix_imagechord_picture_staged")

@@ -101,6 +101,7 @@ def real(tmp_path: Path, api: AnycapApi) -> AnycapProvider:
         api_key="ak_test",
         endpoint=api.endpoint,
         usd_micros_per_credit=2_000,
+        allow_private_urls=True,
     )
 
 

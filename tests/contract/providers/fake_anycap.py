@@ -64,6 +64,19 @@ def hang(with_child: bool = False) -> None:
     time.sleep(600)
 
 
+def instead_of_a_file(make: Callable[[Path], object]) -> None:
+    """Exit 0 with something else than a file where the picture should be."""
+    make(Path(next(a.partition("=")[2] for a in sys.argv if a.startswith("--output="))))
+    success()
+
+
+def huge(target: Path) -> None:
+    """Three gigabytes, which take no room on the disk."""
+    with target.open("wb") as file:
+        file.write(picture())
+        file.truncate(3 << 30)
+
+
 def leave_a_child() -> None:
     """Answer and exit while a child keeps the pipes open."""
     hang_in_child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
@@ -152,6 +165,10 @@ SCENES: dict[str, Callable[[], object]] = {
     "json as picture": lambda: success(b'{"error":{"code":"STORAGE"}}'),
     "html as picture": lambda: success(b"<!doctype html><title>404</title>"),
     "empty picture": lambda: success(b""),
+    "a link to a secret": lambda: instead_of_a_file(lambda target: target.symlink_to("/etc/passwd")),
+    "a pipe": lambda: instead_of_a_file(os.mkfifo),
+    "a folder": lambda: instead_of_a_file(Path.mkdir),
+    "three gigabytes": lambda: instead_of_a_file(huge),
     "truncated picture": lambda: success(picture()[:-20]),
     "success with exit 1": lambda: say({"status": "success", "local_path": "/nowhere.png"}, 1),
     "hang": hang,

@@ -39,6 +39,7 @@ EXPECTED: dict[Fault, tuple[type[StepError], int, int | None]] = {
     Fault.CONTENT_REJECTED: (Refused, 0, None),
     Fault.CONTENT_REJECTED_PLAINLY: (Refused, 0, None),
     Fault.INVALID_PARAM: (Invalid, 0, None),
+    Fault.ECHO: (Invalid, 0, None),
     Fault.UNKNOWN_MODEL: (Invalid, 0, None),
     Fault.BAD_KEY: (Account, 0, None),
     Fault.NO_CREDIT: (Account, 0, None),

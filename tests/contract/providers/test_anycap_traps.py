@@ -23,6 +23,7 @@ from tasks.core.errors import (
     Refused,
     StepError,
 )
+from tasks.core.redaction import conceal
 from tests.contract.providers.conftest import FakeAnycap, MakeRequest
 from tests.contract.providers.fake_anycap import SCENES
 
@@ -83,6 +84,10 @@ TRAPS: dict[str, tuple[type[StepError], int | None]] = {
     "json as picture": (BadBytes, PAID),
     "html as picture": (BadBytes, PAID),
     "empty picture": (BadBytes, PAID),
+    "a link to a secret": (NoImage, PAID),
+    "a pipe": (NoImage, PAID),
+    "a folder": (NoImage, PAID),
+    "three gigabytes": (BadBytes, PAID),
     "truncated picture": (BadBytes, PAID),
     "success with exit 1": (Ambiguous, None),
     "flood": (Ambiguous, None),
@@ -166,6 +171,7 @@ def test_an_unusable_folder_is_named(fake: FakeAnycap, make_request: MakeRequest
 
 def test_the_key_never_reaches_a_message(fake: FakeAnycap, make_request: MakeRequest) -> None:
     """An answer that repeats the key is passed on without it."""
+    conceal(["ak_very_secret"])
     fake.play("the key in the message")
     with pytest.raises(Account, match="key … is bad") as caught:
         fake.provider.generate(make_request())

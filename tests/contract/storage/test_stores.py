@@ -8,7 +8,7 @@ from urllib.parse import unquote
 import pytest
 
 from tasks.core.errors import BadBytes, Invalid
-from tasks.storage.base import StagedPicture
+from tasks.storage.base import Missing, StagedPicture
 from tests.contract.storage.conftest import Store, fetch, stage
 
 PICTURE = bytes(range(256)) * 40
@@ -25,7 +25,7 @@ def test_staging_gives_back_what_was_put(store: Store) -> None:
 
 def test_a_missing_staged_picture_is_invalid(store: Store) -> None:
     """What is not there will not be there on the next try either, and the error names the key or the cause."""
-    with pytest.raises(Invalid, match=r"nothing\.png|NoSuchKey"):
+    with pytest.raises(Missing, match=r"nothing\.png|NoSuchKey"):
         store.staging.get("nothing.png")
 
 
@@ -90,8 +90,19 @@ def test_a_damaged_staged_picture_is_not_published(store: Store) -> None:
 
 def test_a_picture_that_left_staging_cannot_be_published(store: Store) -> None:
     """A staged picture that is gone is Invalid, on the copying path as on the other."""
-    with pytest.raises(Invalid):
+    with pytest.raises(Missing):
         store.public.publish(StagedPicture("gone.png", "image/png", 1, "0" * 64), store.staging, "SKU-1.png", {})
+
+
+def test_a_published_picture_can_be_read_back(store: Store) -> None:
+    """The bytes that are public are those that were staged; a key that nobody published is Missing."""
+    staged = stage(store.staging, "SKU-1.png", PICTURE)
+    store.public.publish(staged, store.staging, "상품/SKU-1.png", {})
+    assert store.public.get("상품/SKU-1.png") == PICTURE
+    with pytest.raises(Missing):
+        store.public.get("SKU-2.png")
+    with pytest.raises(Invalid):
+        store.public.get("../SKU-1.png")
 
 
 def test_many_threads_share_one_store(store: Store) -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from tasks.core import keys
 from tasks.core.errors import ConfigurationError
+from tasks.storage.object_keys import segments
 
 FINGERPRINT = "0123456789abcdef" * 4
 DEFAULT = "{prefix}/{sku}-{fingerprint8}.{ext}"
@@ -35,6 +36,10 @@ def test_ordinary_keys_pass(key: str) -> None:
         ("a\x00b", "control character"),
         ("a\u2028b", "control character"),
         ("a\ud800", "control character"),
+        ("a\u202egnp.b", "cannot be seen .U.202E"),
+        ("a\u00a0b", "cannot be seen .U.00A0"),
+        ("a\u3000b", "cannot be seen .U.3000"),
+        ("a\u200bb", "cannot be seen .U.200B"),
         (".hidden", "dot or a space"),
         ("a.", "dot or a space"),
         (" a", "dot or a space"),
@@ -67,6 +72,16 @@ def test_accepted_keys_stay_in_their_folder(key: str) -> None:
     assert ".." not in path.parts
     assert str(path) == f"/root/{key}"
     assert len(key.encode()) <= 200
+
+
+@given(st.text(max_size=80))
+def test_no_accepted_key_fails_after_its_picture_was_paid(key: str) -> None:
+    """What the plan accepts, the stores accept."""
+    try:
+        keys.validate_key(key)
+    except keys.InvalidKey:
+        return
+    assert segments(key) == tuple(key.split("/"))
 
 
 @pytest.mark.parametrize("pattern", [DEFAULT, "{sku}.png", "{fingerprint}.{ext}", "{batch}/{template}/{sku}-{variant}"])

@@ -43,6 +43,21 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("model", "day", name=op.f("pk_imagechord_model_day")),
     )
     _create_revision()
+    _find_what_is_staged()
+
+
+def _find_what_is_staged() -> None:
+    op.create_index(op.f("ix_imagechord_image_fingerprint"), "imagechord_image", ["fingerprint"])
+    with op.batch_alter_table("imagechord_picture") as picture:
+        picture.add_column(sa.Column("missing_in", sa.String(length=60), nullable=True))
+    staged = sa.text("staging_key IS NOT NULL")
+    op.create_index(
+        "ix_imagechord_picture_staged",
+        "imagechord_picture",
+        ["bought_at", "fingerprint"],
+        sqlite_where=staged,
+        postgresql_where=staged,
+    )
 
 
 def _create_revision() -> None:
