@@ -1,0 +1,85 @@
+"""Doing what the schedule says."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+import uuid
+from random import Random
+from typing import Any
+
+from tasks.core import routing
+from tests.chaos.crew import Crew
+from tests.chaos.installation import Installation
+from tests.chaos.schedule import Event, Kind
+
+_MOST_COPIES = 10
+_PRIORITIES = (0, 3, 6, 9)
+
+
+class Interference:
+    """Acts on one installation. Copies of messages are chosen by the seed too, as far as there are any."""
+
+    def __init__(self, installation: Installation, crew: Crew, seed: int) -> None:
+        self._installation, self._crew = installation, crew
+        self._random = Random(f"{seed} copies")
+        self.copies = 0
+
+    def act(self, event: Event) -> None:
+        """Let one event happen; what lasts goes on while this returns, but for the broker's absence."""
+        match event.kind:
+            case Kind.KILL:
+                self._crew.kill(event.place)
+            case Kind.KILL_ALL:
+                for place in range(len(self._crew.places)):
+                    self._crew.kill(place)
+            case Kind.TERMINATE:
+                self._crew.terminate(event.place)
+            case Kind.BROKER_KEPT:
+                self._restart_broker(event.seconds, keep=True)
+            case Kind.BROKER_EMPTY:
+                self._restart_broker(event.seconds, keep=False)
+            case Kind.RESET:
+                self._installation.proxy.reset()
+            case Kind.REFUSE:
+                self._installation.proxy.refuse(event.seconds)
+            case Kind.DUPLICATE:
+                self._duplicate()
+
+    def _restart_broker(self, seconds: float, *, keep: bool) -> None:
+        """Kill the broker; it comes back with what its snapshot had, or with nothing."""
+        valkey = self._installation.valkey
+        snapshot = valkey._folder.socket.with_name("dump.rdb")
+        if keep:
+            self._installation.redis.save()
+        assert valkey._process is not None
+        valkey._process.send_signal(signal.SIGKILL)
+        valkey._process.wait()
+        threading.Event().wait(seconds)  # it is away: what is tested is time itself
+        valkey.__enter__()
+        snapshot.unlink(missing_ok=True)
+
+    def _duplicate(self) -> None:
+        """Put copies of messages into their queues, as a broker does that is not sure; of some, two."""
+        client = self._installation.redis
+        found = [(queue, raw) for queue in queues() for raw in client.lrange(queue, 0, -1)]
+        found += [_in_hand(entry) for entry in client.hvals("unacked")]
+        chosen = self._random.sample(found, min(_MOST_COPIES, len(found)))
+        for queue, raw in chosen + chosen[: _MOST_COPIES // 3]:
+            message: dict[str, Any] = json.loads(raw)
+            message["properties"]["delivery_tag"] = str(uuid.uuid4())
+            client.lpush(queue, json.dumps(message))
+            self.copies += 1
+
+
+def queues() -> list[str]:
+    """The lists in which the broker keeps what waits for the workers."""
+    names = [routing.model_queue("chaos"), routing.DELIVER_QUEUE, routing.CONTROL_QUEUE]
+    return [f"{name}\x06\x16{priority}" if priority else name for name in names for priority in _PRIORITIES]
+
+
+def _in_hand(entry: bytes) -> tuple[str, str]:
+    """A message that a worker has fetched, and the queue that it came from."""
+    message, _exchange, queue = json.loads(entry)
+    return queue, json.dumps(message)
