@@ -28,7 +28,8 @@ Say = Callable[[str], None]
 class Plan:
     """What a run is asked to be. ``worker_options`` go to ``celery -A tasks worker``.
 
-    A run is stalled when nothing has been published for ``patience_seconds``.
+    Of the schedule only what is of the ``kinds`` happens. A run is stalled when nothing has been published for
+    ``patience_seconds``.
     """
 
     seed: int
@@ -37,12 +38,14 @@ class Plan:
     workers: int = 2
     database_url: str | None = None
     worker_options: Sequence[str] = ()
+    kinds: frozenset[Kind] = frozenset(Kind)
     patience_seconds: float = 60.0
 
     @property
     def events(self) -> list[Event]:
         """The schedule."""
-        return schedule(self.seed, self.images, self.kills, self.workers)
+        all_kinds = schedule(self.seed, self.images, self.kills, self.workers)
+        return [event for event in all_kinds if event.kind in self.kinds]
 
 
 @dataclass
