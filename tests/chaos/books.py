@@ -54,8 +54,8 @@ class Image:
 class Books:
     """``keys`` is what was asked for. ``objects`` and ``products`` are the bucket and the CMS as they are.
 
-    ``unclear_calls``: by the maker's count, calls whose caller cannot know whether it has paid. ``killed_slots``: how
-    many calls the killed workers can have had in flight, all in all.
+    ``unclear_calls``: by the maker's count, calls whose caller cannot know whether it has paid. ``lost_slots``: how
+    many calls in flight the workers that were killed, or taken for dead, can have had, all in all.
     """
 
     keys: Sequence[str]
@@ -68,7 +68,7 @@ class Books:
     samples: Sequence[Sample]
     charges: Sequence[Charge]
     unclear_calls: int
-    killed_slots: int
+    lost_slots: int
     objects: Mapping[str, bytes]
     products: Mapping[str, str | None]
     messages: Sequence[str]
@@ -80,7 +80,7 @@ class Books:
         return [each for each in self.images if each.state in states]
 
 
-def collect(made: Installation, batch_id: str, samples: Sequence[Sample], killed_slots: int) -> Books:
+def collect(made: Installation, batch_id: str, samples: Sequence[Sample], lost_slots: int) -> Books:
     """Read everything. Call it when the workers have gone."""
     with made.services.ledger.read() as connection:
         images = [_image(row) for row in connection.execute(_IMAGES, {"the_batch": batch_id}).mappings()]
@@ -98,7 +98,7 @@ def collect(made: Installation, batch_id: str, samples: Sequence[Sample], killed
         samples=samples,
         charges=list(made.maker.charges),
         unclear_calls=made.maker.unclear,
-        killed_slots=killed_slots,
+        lost_slots=lost_slots,
         objects=dict(made.bucket.objects),
         products=dict(made.cms.products),
         messages=[message["text"] for message in made.slack.messages],

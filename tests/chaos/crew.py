@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
+import threading
 from collections.abc import Sequence
 
 from tests.integration.stack import Stack, Worker
@@ -40,12 +44,26 @@ class Crew:
         if worker.process.poll() is None:
             worker.kill()
 
+    def kill_all(self) -> None:
+        """The same for every worker, as when their machine loses power."""
+        for place in range(len(self.places)):
+            self.kill(place)
+
     def terminate(self, place: int) -> None:
         """Ask one worker to finish what it has in hand and go."""
         worker = self.places[place]
         self._leaving.add(worker.process.pid)
         if worker.process.poll() is None:
             worker.terminate()
+
+    def freeze(self, place: int, seconds: float) -> None:
+        """Stop one worker where it is, as a machine that sleeps does; it wakes up by itself."""
+        worker = self.places[place]
+        if worker.process.poll() is None:
+            os.killpg(worker.process.pid, signal.SIGSTOP)
+            thaw = threading.Timer(seconds, _thaw, (worker,))
+            thaw.daemon = True
+            thaw.start()
 
     def stop(self) -> None:
         """End them all, gently if that is quick."""
@@ -54,3 +72,9 @@ class Crew:
                 worker.terminate()
         for worker in self.places:
             worker.stop()
+
+
+def _thaw(worker: Worker) -> None:
+    if worker.process.poll() is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(worker.process.pid, signal.SIGCONT)

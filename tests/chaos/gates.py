@@ -135,9 +135,9 @@ def _claim_of(request_id: str) -> tuple[int, int]:
 
 
 def unknowns_are_explained(books: Books) -> Iterator[str]:
-    """No more outcomes are unknown than calls were in flight in killed workers, or ended unclearly at the maker."""
+    """No more outcomes are unknown than calls can have been in flight in lost workers, or ended unclearly."""
     unknowns = sum(image.unknowns for image in books.images)
-    unclear, died = books.unclear_calls, books.killed_slots
+    unclear, died = books.unclear_calls, books.lost_slots
     if unknowns > unclear + died:
         yield f"{unknowns} unknown outcomes, where {unclear} calls ended unclearly and at most {died} died"
 

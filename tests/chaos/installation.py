@@ -30,6 +30,7 @@ price_date = 2026-11-01
 price_source = "chaos"
 sizes = {{ mode = "list", sizes = ["{SIDE_PIXELS}x{SIDE_PIXELS}"] }}
 deadline_seconds = 4
+limits = {{ in_flight = 12 }}
 typical_seconds = 0.2
 """
 

@@ -6,6 +6,7 @@ import json
 import signal
 import threading
 import uuid
+from collections.abc import Callable
 from random import Random
 from typing import Any
 
@@ -25,27 +26,23 @@ class Interference:
         self._installation, self._crew = installation, crew
         self._random = Random(f"{seed} copies")
         self.copies = 0
+        proxy = installation.proxy
+        self._acts: dict[Kind, Callable[[Event], None]] = {
+            Kind.KILL: lambda event: crew.kill(event.place),
+            Kind.KILL_ALL: lambda _event: crew.kill_all(),
+            Kind.TERMINATE: lambda event: crew.terminate(event.place),
+            Kind.FREEZE: lambda event: crew.freeze(event.place, event.seconds),
+            Kind.BROKER_KEPT: lambda event: self._restart_broker(event.seconds, keep=True),
+            Kind.BROKER_EMPTY: lambda event: self._restart_broker(event.seconds, keep=False),
+            Kind.RESET: lambda _event: proxy.reset(),
+            Kind.REFUSE: lambda event: proxy.refuse(event.seconds),
+            Kind.SILENCE: lambda event: proxy.fall_silent(event.seconds),
+            Kind.DUPLICATE: lambda _event: self._duplicate(),
+        }
 
     def act(self, event: Event) -> None:
         """Let one event happen; what lasts goes on while this returns, but for the broker's absence."""
-        match event.kind:
-            case Kind.KILL:
-                self._crew.kill(event.place)
-            case Kind.KILL_ALL:
-                for place in range(len(self._crew.places)):
-                    self._crew.kill(place)
-            case Kind.TERMINATE:
-                self._crew.terminate(event.place)
-            case Kind.BROKER_KEPT:
-                self._restart_broker(event.seconds, keep=True)
-            case Kind.BROKER_EMPTY:
-                self._restart_broker(event.seconds, keep=False)
-            case Kind.RESET:
-                self._installation.proxy.reset()
-            case Kind.REFUSE:
-                self._installation.proxy.refuse(event.seconds)
-            case Kind.DUPLICATE:
-                self._duplicate()
+        self._acts[event.kind](event)
 
     def _restart_broker(self, seconds: float, *, keep: bool) -> None:
         """Kill the broker; it comes back with what its snapshot had, or with nothing."""

@@ -1,4 +1,4 @@
-"""A TCP proxy before the broker, which can cut every connection and refuse new ones."""
+"""A TCP proxy before the broker, which can cut every connection, refuse new ones, and fall silent."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ class BrokerProxy:
         self._thread = threading.Thread(target=self._loop.run_forever, name="broker-proxy", daemon=True)
         self._clients: set[asyncio.StreamWriter] = set()
         self._server: asyncio.Server | None = None
+        self._flowing = asyncio.Event()
         self._port = 0
         self.cut = 0
 
@@ -32,6 +33,7 @@ class BrokerProxy:
         return f"redis://127.0.0.1:{self._port}/0"
 
     def __enter__(self) -> Self:
+        self._flowing.set()
         self._thread.start()
         self._do(self._listen())
         return self
@@ -51,6 +53,11 @@ class BrokerProxy:
         """Cut every connection and refuse new ones for a while; returns at once."""
         self._do(self._shut())
         self._loop.call_soon_threadsafe(self._loop.call_later, seconds, self._reopen)
+
+    def fall_silent(self, seconds: float) -> None:
+        """Keep every connection, and let no byte through for a while; returns at once."""
+        self._loop.call_soon_threadsafe(self._flowing.clear)
+        self._loop.call_soon_threadsafe(self._loop.call_later, seconds, self._flowing.set)
 
     def _do(self, coroutine: object) -> None:
         asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(10)  # type: ignore[arg-type]
@@ -87,9 +94,17 @@ class BrokerProxy:
         except OSError:
             self._cut(client)
         else:
-            await asyncio.gather(_pass_on(reader, broker), _pass_on(broker_reader, client))
+            await asyncio.gather(self._pass_on(reader, broker), self._pass_on(broker_reader, client))
         finally:
             self._clients.discard(client)
+
+    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while piece := await reader.read(_PIECE_BYTES):
+                await self._flowing.wait()
+                writer.write(piece)
+                await writer.drain()
+        writer.close()
 
 
 async def _end_tasks() -> None:
@@ -97,11 +112,3 @@ async def _end_tasks() -> None:
     for each in others:
         each.cancel()
     await asyncio.gather(*others, return_exceptions=True)
-
-
-async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(OSError):
-        while piece := await reader.read(_PIECE_BYTES):
-            writer.write(piece)
-            await writer.drain()
-    writer.close()

@@ -14,7 +14,7 @@ from tests.chaos.gates import Finding, check
 from tests.chaos.installation import CONCURRENCY, Installation, ample_budget_usd_micros, rows
 from tests.chaos.interference import Interference
 from tests.chaos.sampler import Sampler
-from tests.chaos.schedule import KILLS, Event, Kind, schedule
+from tests.chaos.schedule import Event, Kind, schedule
 from tests.chaos.stall import stuck
 from tests.waiting import wait_until
 
@@ -78,15 +78,15 @@ def run(plan: Plan, folder: Path, say: Say = lambda _words: None) -> Result:
             _drain(made)
         crew.stop()
         result.copies, result.connections_cut, result.own_deaths = interference.copies, made.proxy.cut, crew.own_deaths
-        result.books = collect(made, batch_id, sampler.samples, killed_slots(plan))
+        result.books = collect(made, batch_id, sampler.samples, lost_slots(plan))
         result.findings = [*([Finding("it_ends", stalled)] if stalled else []), *check(result.books)]
     return result
 
 
-def killed_slots(plan: Plan) -> int:
-    """How many calls all the kills of a run can have caught in flight."""
-    killed = sum(plan.workers if event.kind is Kind.KILL_ALL else 1 for event in plan.events if event.kind in KILLS)
-    return killed * CONCURRENCY
+def lost_slots(plan: Plan) -> int:
+    """How many calls in flight the killed workers, and those that were taken for dead, can have had."""
+    strikes = {**dict.fromkeys((Kind.KILL, Kind.FREEZE), 1), Kind.KILL_ALL: plan.workers}
+    return sum(strikes.get(event.kind, 0) for event in plan.events) * CONCURRENCY
 
 
 def _drain(made: Installation) -> None:

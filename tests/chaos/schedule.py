@@ -13,24 +13,32 @@ class Kind(StrEnum):
     KILL = "kill"  # SIGKILL of one worker's process group
     KILL_ALL = "kill-all"
     TERMINATE = "terminate"
+    FREEZE = "freeze"  # SIGSTOP of one worker until its lease has run out, then SIGCONT
     BROKER_KEPT = "broker-kept"  # killed, and back with a snapshot of its data
     BROKER_EMPTY = "broker-empty"
     RESET = "reset"  # every connection to the broker
     REFUSE = "refuse"  # connections to the broker, for a while
+    SILENCE = "silence"  # on every connection to the broker, for a while
     DUPLICATE = "duplicate"  # messages
 
 
 KILLS = frozenset({Kind.KILL, Kind.KILL_ALL})
+STRIKES_ONE = frozenset({Kind.KILL, Kind.TERMINATE, Kind.FREEZE})
+LASTS = frozenset({Kind.FREEZE, Kind.BROKER_KEPT, Kind.BROKER_EMPTY, Kind.REFUSE, Kind.SILENCE})
 
 # Of each, one for so many kills, and at least one.
 _KILLS_FOR_ONE = {
     Kind.TERMINATE: 5,
+    Kind.FREEZE: 7,
     Kind.BROKER_KEPT: 7,
     Kind.BROKER_EMPTY: 7,
     Kind.RESET: 4,
     Kind.REFUSE: 7,
+    Kind.SILENCE: 10,
     Kind.DUPLICATE: 2,
 }
+_SHORT_SECONDS = (0.2, 3.0)
+_SECONDS = {Kind.FREEZE: (6.0, 9.0), Kind.SILENCE: (1.0, 7.0)}
 _FIRST, _LAST = 0.03, 0.90
 """The part of a run in which something happens: no worker dies while it sends the summary."""
 
@@ -45,14 +53,9 @@ class Event:
     seconds: float
 
     def __str__(self) -> str:
-        details = {
-            Kind.KILL: f" worker {self.place}",
-            Kind.TERMINATE: f" worker {self.place}",
-            Kind.REFUSE: f" for {self.seconds:.1f} s",
-            Kind.BROKER_KEPT: f" for {self.seconds:.1f} s",
-            Kind.BROKER_EMPTY: f" for {self.seconds:.1f} s",
-        }
-        return f"at {self.at}: {self.kind}{details.get(self.kind, '')}"
+        whom = f" worker {self.place}" if self.kind in STRIKES_ONE else ""
+        how_long = f" for {self.seconds:.1f} s" if self.kind in LASTS else ""
+        return f"at {self.at}: {self.kind}{whom}{how_long}"
 
 
 def schedule(seed: int, images: int, kills: int, workers: int) -> list[Event]:
@@ -67,7 +70,7 @@ def schedule(seed: int, images: int, kills: int, workers: int) -> list[Event]:
                 at=random.randint(round(images * _FIRST), round(images * _LAST)),
                 kind=kind,
                 place=random.randrange(workers),
-                seconds=random.uniform(0.2, 3.0),
+                seconds=random.uniform(*_SECONDS.get(kind, _SHORT_SECONDS)),
             )
             for kind in kinds
         ),
