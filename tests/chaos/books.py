@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, func, select
 from tasks.core.states import State
 from tasks.ledger.schema import attempt, batch, image, summary
 from tests.chaos.installation import Installation
-from tests.chaos.interference import queues
+from tests.chaos.interference import IMAGE_QUEUES, lists_of
 from tests.chaos.maker import PRICE_USD_MICROS, Charge
 from tests.chaos.mishaps import is_refused
 from tests.chaos.sampler import Sample
@@ -108,8 +108,8 @@ def collect(made: Installation, batch_id: str, samples: Sequence[Sample], lost_s
 
 
 def left_in_queues(client: redis.Redis) -> dict[str, int]:
-    """How many messages wait in each queue; those without any are left out."""
-    lengths: dict[str, Any] = {queue: client.llen(queue) for queue in queues()}
+    """How many messages about images wait in each list; those without any are left out."""
+    lengths: dict[str, Any] = {queue: client.llen(queue) for queue in lists_of(IMAGE_QUEUES)}
     return {queue: length for queue, length in lengths.items() if length}
 
 

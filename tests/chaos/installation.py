@@ -17,12 +17,13 @@ from tests.stand_ins.cms import CmsStandIn
 from tests.stand_ins.slack import SlackStandIn
 
 CONCURRENCY = 8
-_TEMPLATE, _MODEL = "chaos", "chaos"
+MODEL = "chaos"
+_TEMPLATE = "chaos"
 _SHARING = 20
 """One row in so many asks for the same picture as the row before."""
 
 _MODELS = f"""\
-[models.{_MODEL}]
+[models.{MODEL}]
 provider = "tests.chaos.provider:ChaosImages"
 model = "chaos-1"
 price_usd = {PRICE_USD}
@@ -89,7 +90,7 @@ class Installation(Stack):
     def submit_rows(self, budget_usd_micros: int) -> str:
         """Write the batch into the ledger, without sending anything; returns its id."""
         budget_usd = budget_usd_micros / MICROS_PER_USD
-        return self.submit(self.rows, template=_TEMPLATE, model=_MODEL, budget_usd=f"{budget_usd:.6f}")
+        return self.submit(self.rows, template=_TEMPLATE, model=MODEL, budget_usd=f"{budget_usd:.6f}")
 
     def published(self) -> int:
         """How many products of the CMS have a picture."""

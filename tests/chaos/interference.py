@@ -6,15 +6,17 @@ import json
 import signal
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from random import Random
 from typing import Any
 
 from tasks.core import routing
 from tests.chaos.crew import Crew
-from tests.chaos.installation import Installation
+from tests.chaos.installation import MODEL, Installation
 from tests.chaos.schedule import Event, Kind
 
+IMAGE_QUEUES = (routing.model_queue(MODEL), routing.DELIVER_QUEUE)
+ALL_QUEUES = (*IMAGE_QUEUES, routing.CONTROL_QUEUE)
 _MOST_COPIES = 10
 _PRIORITIES = (0, 3, 6, 9)
 
@@ -45,22 +47,23 @@ class Interference:
         self._acts[event.kind](event)
 
     def _restart_broker(self, seconds: float, *, keep: bool) -> None:
-        """Kill the broker; it comes back with what its snapshot had, or with nothing."""
+        """Kill the broker; it comes back with what its last snapshot had, which is older than its death, or empty."""
         valkey = self._installation.valkey
         snapshot = valkey._folder.socket.with_name("dump.rdb")
         if keep:
             self._installation.redis.save()
+            _let_pass(seconds)
         assert valkey._process is not None
         valkey._process.send_signal(signal.SIGKILL)
         valkey._process.wait()
-        threading.Event().wait(seconds)  # it is away: what is tested is time itself
+        _let_pass(seconds)
         valkey.__enter__()
         snapshot.unlink(missing_ok=True)
 
     def _duplicate(self) -> None:
         """Put copies of messages into their queues, as a broker does that is not sure; of some, two."""
         client = self._installation.redis
-        found = [(queue, raw) for queue in queues() for raw in client.lrange(queue, 0, -1)]
+        found = [(queue, raw) for queue in lists_of(ALL_QUEUES) for raw in client.lrange(queue, 0, -1)]
         found += [_in_hand(entry) for entry in client.hvals("unacked")]
         chosen = self._random.sample(found, min(_MOST_COPIES, len(found)))
         for queue, raw in chosen + chosen[: _MOST_COPIES // 3]:
@@ -70,10 +73,14 @@ class Interference:
             self.copies += 1
 
 
-def queues() -> list[str]:
-    """The lists in which the broker keeps what waits for the workers."""
-    names = [routing.model_queue("chaos"), routing.DELIVER_QUEUE, routing.CONTROL_QUEUE]
-    return [f"{name}\x06\x16{priority}" if priority else name for name in names for priority in _PRIORITIES]
+def _let_pass(seconds: float) -> None:
+    """What is tested here is time itself."""
+    threading.Event().wait(seconds)
+
+
+def lists_of(queues: Iterable[str]) -> list[str]:
+    """The lists in which the broker keeps what waits in these queues, one for each priority."""
+    return [f"{queue}\x06\x16{priority}" if priority else queue for queue in queues for priority in _PRIORITIES]
 
 
 def _in_hand(entry: bytes) -> tuple[str, str]:

@@ -14,7 +14,7 @@ class Kind(StrEnum):
     KILL_ALL = "kill-all"
     TERMINATE = "terminate"
     FREEZE = "freeze"  # SIGSTOP of one worker until its lease has run out, then SIGCONT
-    BROKER_KEPT = "broker-kept"  # killed, and back with a snapshot of its data
+    BROKER_KEPT = "broker-kept"  # killed, and back with the data of a moment before
     BROKER_EMPTY = "broker-empty"
     RESET = "reset"  # every connection to the broker
     REFUSE = "refuse"  # connections to the broker, for a while

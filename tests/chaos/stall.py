@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from sqlalchemy import select
 
-from tasks.core import routing
 from tasks.core.states import ACTIVE
 from tasks.ledger.schema import image, worker
 from tasks.limits.underway import under_way
 from tests.chaos.installation import Installation
+from tests.chaos.interference import IMAGE_QUEUES
 
 _MOST = 20
 _SHOWN = (
@@ -31,7 +31,7 @@ def stuck(made: Installation, batch_id: str, seconds: float) -> str:
     with made.services.ledger.read() as connection:
         rows = connection.execute(active).mappings().all()
         workers = connection.execute(select(worker).order_by(worker.c.started_at.desc()).limit(4)).mappings().all()
-    known = under_way(made.redis, [routing.model_queue("chaos"), routing.DELIVER_QUEUE, routing.CONTROL_QUEUE])
+    known = under_way(made.redis, IMAGE_QUEUES)
     lines = [f"nothing was published for {seconds:.0f} s; {len(rows)} images have no end:"]
     for row in rows[:_MOST]:
         where = "waiting" if row["id"] in known.waiting else "in hand" if row["id"] in known.in_hand else "no message"
