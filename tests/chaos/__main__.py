@@ -22,7 +22,7 @@ def main() -> int:
     chosen = _arguments()
     folder = Path(tempfile.mkdtemp(prefix="chaos-"))
     with _database(chosen.database) as url:
-        plan = Plan(chosen.seed, chosen.images, chosen.kills, chosen.workers, url)
+        plan = Plan(chosen.seed, chosen.images, chosen.kills, chosen.workers, url, budget_share=chosen.budget_share)
         _say(f"seed {plan.seed}: {plan.images} images, {plan.workers} workers, {plan.kills} kills; the schedule:")
         for event in plan.events:
             _say(f"  {event}")
@@ -41,13 +41,12 @@ def main() -> int:
 def figures(result: Result) -> dict[str, Any]:
     """What a run has come to, in numbers."""
     books = result.books
-    assert books is not None
     return {
         "seed": result.plan.seed,
         "images": result.plan.images,
         "seconds": round(result.seconds, 1),
         "kills": result.plan.kills,
-        "events": result.happened,
+        "events": len(result.plan.events) - books.missed_events,
         "copied_messages": result.copies,
         "connections_cut": result.connections_cut,
         "workers_that_ended_by_themselves": result.own_deaths,
@@ -74,6 +73,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--kills", type=int, default=20, help="SIGKILLs; all the rest is in proportion")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--budget-share", type=float, help="there is money for this part of the pictures (0.6)")
     parser.add_argument("--database", choices=("sqlite", "postgres"), default="sqlite")
     parser.add_argument("--keep", action="store_true", help="keep ledger and logs of a run that holds, too")
     parser.add_argument("--json", action="store_true", help="figures as JSON on stdout; the course goes to stderr")

@@ -56,6 +56,7 @@ class Books:
 
     ``unclear_calls``: by the maker's count, calls whose caller cannot know whether it has paid. ``lost_slots``: how
     many calls in flight the workers that were killed, or taken for dead, can have had, all in all.
+    ``stalled`` says why the run did not come to its end; ``missed_events`` did not happen before it.
     """
 
     keys: Sequence[str]
@@ -63,15 +64,19 @@ class Books:
     refused_prompts: frozenset[str]
     images: Sequence[Image]
     attempts: Sequence[Attempt]
+    round: int
+    budget_usd_micros: int
     reserved_usd_micros: int
     spent_usd_micros: int
-    samples: Sequence[Sample]
     charges: Sequence[Charge]
     unclear_calls: int
-    lost_slots: int
     objects: Mapping[str, bytes]
     products: Mapping[str, str | None]
     messages: Sequence[str]
+    samples: Sequence[Sample] = ()
+    lost_slots: int = 0
+    stalled: str = ""
+    missed_events: int = 0
     unsent_summaries: int = 0
     left_in_queues: Mapping[str, int] = field(default_factory=dict)
 
@@ -80,12 +85,12 @@ class Books:
         return [each for each in self.images if each.state in states]
 
 
-def collect(made: Installation, batch_id: str, samples: Sequence[Sample], lost_slots: int) -> Books:
-    """Read everything. Call it when the workers have gone."""
+def collect(made: Installation, batch_id: str) -> Books:
+    """Read what is written down; what only the runner knows is left out. Call it when the workers have gone."""
     with made.services.ledger.read() as connection:
         images = [_image(row) for row in connection.execute(_IMAGES, {"the_batch": batch_id}).mappings()]
         attempts = [Attempt(*row) for row in connection.execute(_ATTEMPTS)]
-        money = connection.execute(_MONEY.where(batch.c.id == batch_id)).one()
+        money = connection.execute(_BATCH.where(batch.c.id == batch_id)).mappings().one()
         unsent = connection.scalar(_UNSENT) or 0
     return Books(
         keys=[row["sku"] for row in made.rows],
@@ -93,12 +98,9 @@ def collect(made: Installation, batch_id: str, samples: Sequence[Sample], lost_s
         refused_prompts=frozenset(each.prompt for each in images if is_refused(made.maker.seed, each.prompt)),
         images=images,
         attempts=attempts,
-        reserved_usd_micros=money.reserved_usd_micros,
-        spent_usd_micros=money.spent_usd_micros,
-        samples=samples,
+        **money,
         charges=list(made.maker.charges),
         unclear_calls=made.maker.unclear,
-        lost_slots=lost_slots,
         objects=dict(made.bucket.objects),
         products=dict(made.cms.products),
         messages=[message["text"] for message in made.slack.messages],
@@ -119,7 +121,7 @@ _IMAGES = (
     .order_by(image.c.id)
 )
 _ATTEMPTS = select(*(attempt.c[name] for name in Attempt.__dataclass_fields__))
-_MONEY = select(batch.c.reserved_usd_micros, batch.c.spent_usd_micros)
+_BATCH = select(batch.c.round, batch.c.budget_usd_micros, batch.c.reserved_usd_micros, batch.c.spent_usd_micros)
 _UNSENT = select(func.count()).select_from(summary).where(summary.c.sent_at.is_(None))
 
 

@@ -14,14 +14,14 @@ from tests.integration.stack import Stack, Worker
 class Crew:
     """So many places, each with a living worker again as soon as the last one has gone.
 
-    ``own_deaths`` counts workers that ended although nobody asked or killed them.
+    ``own_deaths`` are the logs of workers that ended although nobody asked or killed them.
     """
 
     def __init__(self, stack: Stack, size: int, options: Sequence[str] = ()) -> None:
         self._stack, self._options = stack, options
         self._lives = [0] * size
         self._leaving: set[int] = set()
-        self.own_deaths = 0
+        self.own_deaths: list[str] = []
         self.places = [self._start(place) for place in range(size)]
 
     def _start(self, place: int) -> Worker:
@@ -34,7 +34,8 @@ class Crew:
         """Fill the places of those that have gone."""
         for place, worker in enumerate(self.places):
             if worker.process.poll() is not None:
-                self.own_deaths += worker.process.pid not in self._leaving
+                if worker.process.pid not in self._leaving:
+                    self.own_deaths.append(worker.log.name)
                 self.places[place] = self._start(place)
 
     def kill(self, place: int) -> None:

@@ -12,6 +12,7 @@ from tasks.core.retry import RetryRules
 from tasks.core.states import ENDED, WAITING, State
 from tests.chaos.books import Books, Image
 from tests.chaos.bucket import BUCKET
+from tests.chaos.installation import IN_FLIGHT
 from tests.stand_ins.anycap_api import depicts
 
 Gate = Callable[[Books], Iterator[str]]
@@ -38,6 +39,14 @@ def check(books: Books) -> list[Finding]:
     return [Finding(gate.__name__, words) for gate in GATES for words in gate(books)]
 
 
+def it_ends(books: Books) -> Iterator[str]:
+    """The run came to its end, and all of its schedule happened before that."""
+    if books.stalled:
+        yield books.stalled
+    elif books.missed_events:
+        yield f"{books.missed_events} events of the schedule were never due"
+
+
 def every_row_has_one_end(books: Books) -> Iterator[str]:
     """Each row asked for is one image, and has ended (or is held); the counts add up at every moment."""
     keys = Counter(image.key for image in books.images)
@@ -52,15 +61,24 @@ def every_row_has_one_end(books: Books) -> Iterator[str]:
 
 
 def ends_are_deserved(books: Books) -> Iterator[str]:
-    """Only what the content policy forbids is refused; only what has used up its tries has failed."""
+    """Only what the content policy forbids is refused; only what has used up its tries has failed.
+
+    Only for want of money is anything held.
+    """
     refused = [each for each in books.in_state(State.REFUSED) if each.prompt not in books.refused_prompts]
     if refused:
         yield f"{len(refused)} images were refused by nobody: {_named(refused)}"
     failed = [each for each in books.in_state(State.FAILED) if not _has_used_up_its_tries(each)]
     if failed:
         yield f"{len(failed)} images failed too early: {_named(failed)}"
-    if others := books.in_state(State.CANCELLED):
-        yield f"{len(others)} images were cancelled by nobody: {_named(others)}"
+    if others := books.in_state(State.CANCELLED, State.UNKNOWN):
+        yield f"{len(others)} images were put aside by nobody: {_named(others)}"
+    # What was in flight when the money ran out may have cost nothing.
+    at_most = (IN_FLIGHT + 1) * books.price_usd_micros
+    out_of_money = books.budget_usd_micros - books.spent_usd_micros <= at_most
+    held = [each for each in books.in_state(State.HELD) if each.error_class != "budget" or not out_of_money]
+    if held:
+        yield f"{len(held)} images are held without need: {_named(held)}"
 
 
 def _has_used_up_its_tries(image: Image) -> bool:
@@ -157,15 +175,16 @@ def money_adds_up(books: Books) -> Iterator[str]:
 
 
 def one_true_summary(books: Books) -> Iterator[str]:
-    """Slack was told of the start once and of the end once, with the ledger's numbers.
+    """Slack was told of the start once, and once of the end of each round, with the ledger's numbers.
 
     The one exception that the promise makes (a worker that dies between sending and noting it) is kept out of a run:
     nobody is killed in its last tenth.
     """
     begun = sum(words.startswith("🚀") for words in books.messages)
     ends = [match for words in books.messages if not words.startswith("🚀") and (match := _COUNTS.search(words))]
-    if begun != 1 or len(ends) != 1 or len(books.messages) != 2:
-        yield f"Slack got {begun} starts and {len(ends)} summaries in {len(books.messages)} messages"
+    if begun != 1 or len(ends) != books.round or len(books.messages) != 1 + books.round:
+        got = f"Slack got {begun} starts and {len(ends)} summaries in {len(books.messages)} messages"
+        yield f"{got}, for {books.round} rounds"
     said = [[int((number or "0").replace(",", "")) for number in match.groups()] for match in ends]
     published, waiting = len(books.in_state(State.PUBLISHED)), len(books.in_state(*WAITING))
     true = [published, len(books.keys), len(books.in_state(*(ENDED - {State.PUBLISHED}))), waiting]
@@ -197,6 +216,7 @@ def _named(images: Sequence[Image]) -> str:
 
 
 GATES: Sequence[Gate] = (
+    it_ends,
     every_row_has_one_end,
     ends_are_deserved,
     ledger_cms_and_bucket_agree,

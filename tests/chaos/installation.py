@@ -9,7 +9,7 @@ from tasks.core.money import MICROS_PER_USD
 from tasks.ledger.engine import Ledger, parse_database_url
 from tasks.ledger.migrate import upgrade
 from tests.chaos.bucket import Bucket
-from tests.chaos.maker import PRICE_USD, PRICE_USD_MICROS, SIDE_PIXELS, ImageMaker
+from tests.chaos.maker import PRICE_USD, SIDE_PIXELS, ImageMaker
 from tests.chaos.mishaps import cms_faults
 from tests.chaos.proxy import BrokerProxy
 from tests.integration.stack import Stack
@@ -17,6 +17,7 @@ from tests.stand_ins.cms import CmsStandIn
 from tests.stand_ins.slack import SlackStandIn
 
 CONCURRENCY = 8
+IN_FLIGHT = 12
 MODEL = "chaos"
 _TEMPLATE = "chaos"
 _SHARING = 20
@@ -31,7 +32,7 @@ price_date = 2026-11-01
 price_source = "chaos"
 sizes = {{ mode = "list", sizes = ["{SIDE_PIXELS}x{SIDE_PIXELS}"] }}
 deadline_seconds = 4
-limits = {{ in_flight = 12 }}
+limits = {{ in_flight = {IN_FLIGHT} }}
 typical_seconds = 0.2
 """
 
@@ -101,11 +102,6 @@ class Installation(Stack):
 def rows(images: int) -> list[dict[str, str]]:
     """One row an image; some share their picture with the row before."""
     return [{"sku": f"cup-{n:05}", "name": f"cup {n - (n % _SHARING == 1)}"} for n in range(images)]
-
-
-def ample_budget_usd_micros(images: int, kills: int, workers: int) -> int:
-    """A little more than the batch can need: every call that a kill can cost twice, and a tenth for bad answers."""
-    return (images + images // 10 + 5 + kills * workers * CONCURRENCY) * PRICE_USD_MICROS
 
 
 def _migrate(url: str) -> None:

@@ -60,6 +60,8 @@ TRUE = Books(
         Attempt(3, 2, "ambiguous", PRICE_USD_MICROS),
         Attempt(4, 1, "refused", 0),
     ],
+    round=1,
+    budget_usd_micros=30 * PRICE_USD_MICROS,
     reserved_usd_micros=0,
     spent_usd_micros=5 * PRICE_USD_MICROS,
     samples=[Sample(4, 2 * PRICE_USD_MICROS, 3 * PRICE_USD_MICROS, 6 * PRICE_USD_MICROS)],
@@ -78,12 +80,19 @@ def with_image(number: int, **different: Any) -> list[Image]:
 
 
 LIES: dict[str, tuple[str, dict[str, Any]]] = {
+    "a run that hangs": ("it_ends", {"stalled": "nothing was published for 60 s"}),
+    "a run that was over too soon": ("it_ends", {"missed_events": 1}),
     "a row without an image": ("every_row_has_one_end", {"images": TRUE.images[:3]}),
     "an image that still moves": ("every_row_has_one_end", {"images": with_image(3, state=State.GENERATING)}),
     "counts that did not add up": ("every_row_has_one_end", {"samples": [Sample(3, 0, 0, 1)]}),
     "refused by nobody": ("ends_are_deserved", {"refused_prompts": frozenset()}),
     "failed too early": ("ends_are_deserved", {"images": with_image(3, attempts=1, unknowns=1)}),
     "cancelled by nobody": ("ends_are_deserved", {"images": with_image(3, state=State.CANCELLED)}),
+    "held without a reason": ("ends_are_deserved", {"images": with_image(3, state=State.HELD)}),
+    "held for want of money that is there": (
+        "ends_are_deserved",
+        {"images": with_image(3, state=State.HELD, error_class="budget")},
+    ),
     "not in the CMS": ("ledger_cms_and_bucket_agree", {"products": {**TRUE.products, "cup-1": None}}),
     "in the CMS in vain": ("ledger_cms_and_bucket_agree", {"products": {**TRUE.products, "cup-3": "http://x/y.png"}}),
     "not in the bucket": ("ledger_cms_and_bucket_agree", {"objects": {"cup-1.png": TRUE.objects["cup-1.png"]}}),
