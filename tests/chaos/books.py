@@ -105,7 +105,6 @@ def collect(made: Installation, batch_id: str) -> Books:
         products=dict(made.cms.products),
         messages=[message["text"] for message in made.slack.messages],
         unsent_summaries=unsent,
-        left_in_queues=left_in_queues(made.redis),
     )
 
 

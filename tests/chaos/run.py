@@ -98,6 +98,7 @@ def run(plan: Plan, folder: Path, say: Say = lambda _words: None) -> Result:
                 collect(made, batch_id),
                 samples=sampler.samples,
                 lost_slots=lost_slots(plan),
+                left_in_queues=course.left_in_queues,
                 stalled=course.stalled,
                 missed_events=len(course.pending),
             ),
@@ -125,6 +126,7 @@ class _Course:
         self.interference = Interference(made, crew, plan.seed)
         self.pending = deque(plan.events)
         self.stalled = ""
+        self.left_in_queues: dict[str, int] = {}
 
     def follow(self) -> None:
         """Until the batch is summed up and its last messages have been read, or nothing moves any more."""
@@ -141,6 +143,7 @@ class _Course:
         with contextlib.suppress(AssertionError):  # a gate will say so
             # Copies and stale messages, which change nothing any more.
             wait_until(lambda: not left_in_queues(self._made.redis), _DRAIN_SECONDS, "empty queues")
+        self.left_in_queues = left_in_queues(self._made.redis)
 
     def _let_happen(self, published: int) -> bool:
         """The next event, if it is due; whether it was."""
