@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tasks.core.catalogue import Limits
+from tasks.core.day_budget import DayBudget, day_budget
 from tasks.core.errors import ConfigurationError
 from tasks.core.keys import cache_control
 from tasks.core.limits import CMS, Limited
 from tasks.core.money import usd_micros
-from tasks.core.retry import RetryRules
+from tasks.core.retry import BreakerRules, RetryRules
 from tasks.delivery.base import Cms, Notifier
 from tasks.ledger.engine import Ledger, parse_database_url
 from tasks.ledger.migrate import require_current
@@ -129,6 +131,10 @@ class Services:
             }
         return {}
 
+    def day_budget(self, model: str) -> DayBudget | None:
+        """What a model of the catalogue may cost today, if that is limited."""
+        return day_budget(self.settings.catalogue.models[model], datetime.now(UTC))
+
     @property
     def retry_rules(self) -> RetryRules:
         """What the retry table goes by."""
@@ -138,6 +144,12 @@ class Services:
             max_delivery_attempts=preferences.max_delivery_attempts,
             on_unknown=preferences.on_unknown,
         )
+
+    @property
+    def breaker_rules(self) -> BreakerRules:
+        """When calls that fail alike hold their model."""
+        preferences = self.settings.preferences
+        return BreakerRules(preferences.hold_after_failures, preferences.overloaded_hold_minutes * 60)
 
     def report_url(self, batch_id: str) -> str | None:
         """Where people find the batch's contact sheet; ``None`` when no report base URL is configured."""

@@ -84,6 +84,7 @@ SizeRule = Annotated[AnySize | AspectSizes | ExactSizes | ListedSizes, Field(dis
 class ModelSpec(Strict):
     """One model of the catalogue. ``price_usd`` is the list price of one image in US dollars.
 
+    ``budget_usd_per_day`` holds over all batches, and its day begins with that of ``limits``.
     ``typical_seconds`` is how long a call usually takes: it feeds the time that a plan shows, nothing else.
     """
 
@@ -96,6 +97,7 @@ class ModelSpec(Strict):
     price_date: date | None = None
     price_source: str = ""
     limits: Limits = Limits()
+    budget_usd_per_day: Annotated[Decimal, Field(ge=0)] | None = None
     deadline_seconds: Annotated[float, Field(gt=0)] = 300.0
     typical_seconds: Annotated[float, Field(gt=0)] = 15.0
     max_prompt_chars: Annotated[int, Field(gt=0)] = 4000

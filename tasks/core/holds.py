@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
+
+WHOLE = ""
+"""The model of a hold on a whole batch."""
 
 
 class Reason(StrEnum):
@@ -18,3 +23,16 @@ class Reason(StrEnum):
     ACCOUNT = "account"  # key, credit or quota: every call would fail
     FAILURES = "failures"  # many calls in a row failed equally
     PUBLISH = "publish"  # uploaded, and a person looks before the CMS is written
+    CANCELLED = "cancelled"  # a person ended the batch: the images end, in the state of that name
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Why a batch, or one model of it, waits. ``until``: then it goes on by itself; ``None`` is when a person says."""
+
+    batch_id: str
+    model: str
+    reason: Reason
+    message: str
+    since: datetime
+    until: datetime | None

@@ -38,6 +38,8 @@ class Preferences(Strict):
     max_attempts: Count = 3
     max_delivery_attempts: Count = 10
     on_unknown: Literal["retry_once", "hold"] = "retry_once"
+    hold_after_failures: Count = 10
+    overloaded_hold_minutes: Annotated[float, Field(gt=0)] = 30.0
     retry_margin_percent: Annotated[Decimal, Field(ge=0, le=100)] = Decimal(3)
 
     worker_concurrency: Count = 16

@@ -24,6 +24,23 @@ class RetryRules:
     on_unknown: Policy = "retry_once"
 
 
+COUNTED_IN_A_ROW = frozenset(ErrorClass) - {
+    ErrorClass.RATE_LIMITED,  # pauses the model
+    ErrorClass.NOT_SENT,  # holds the image by itself
+    ErrorClass.ACCOUNT,  # holds the model at once
+    ErrorClass.REFUSED,  # says something about the prompt
+}
+"""Errors that hold the model when many calls in a row have met them."""
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerRules:
+    """So many ``calls`` in a row that fail alike hold their model; one that is overloaded is tried again by itself."""
+
+    calls: int = 10
+    overloaded_seconds: float = 1800.0
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """One failed try. The counts include it; ``unsent`` counts tries that could not have cost anything."""
@@ -39,12 +56,12 @@ class Failure:
 class Decision:
     """``wait_seconds`` is set exactly when the image is tried again; ``end`` exactly when it is not.
 
-    ``holds_model``: every other image of this model would meet the same end; hold them too.
+    ``holds_others``: every other image of the model, or in delivery of the batch, would meet the same end; hold them.
     """
 
     wait_seconds: float | None = None
     end: State | None = None
-    holds_model: bool = False
+    holds_others: bool = False
 
     @property
     def gives_back(self) -> bool:
@@ -66,7 +83,7 @@ def after_generate(failure: Failure, rules: RetryRules) -> Decision:  # noqa: PL
         case ErrorClass.INVALID:
             return Decision(end=State.FAILED)
         case ErrorClass.ACCOUNT:
-            return Decision(end=State.HELD, holds_model=True)
+            return Decision(end=State.HELD, holds_others=True)
         case ErrorClass.RATE_LIMITED:
             # The model's queue is paused for everybody; the image did nothing wrong.
             return Decision(wait_seconds=max(asked or 0.0, backoff_seconds(failure.unsent)))
@@ -94,7 +111,7 @@ def after_delivery(failure: Failure, rules: RetryRules) -> Decision:
     """What follows a failed upload or patch: both are free and may be repeated."""
     match failure.error_class:
         case ErrorClass.ACCOUNT:
-            return Decision(end=State.HELD)
+            return Decision(end=State.HELD, holds_others=True)
         case ErrorClass.INVALID | ErrorClass.REFUSED:
             return Decision(end=State.FAILED)
         case _ if failure.attempts >= rules.max_delivery_attempts:

@@ -8,10 +8,11 @@ Whatever strangers wrote (names, keys, error texts) stands in code spans only, n
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, tzinfo
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from tasks.core.holds import Hold
 from tasks.core.limits import LimitState, format_rate
 from tasks.core.money import format_usd
 from tasks.core.states import WAITING
@@ -53,6 +54,23 @@ def refused(summary: BatchSummary, *, language: Language = "ko") -> dict[str, An
     more = ["• …"] if len(problems) > _MAX_PROBLEMS else []
     mend = f"{say.mend} {code(f'imagechord status {summary.batch_id}')}"
     return _message(line, [_section(line), _section("\n".join([*lines, *more])), _context([mend])])
+
+
+def held(
+    summary: BatchSummary, holds: Sequence[Hold], *, language: Language = "ko", timezone: str = "Asia/Seoul"
+) -> dict[str, Any]:
+    """The message of a batch of which something is held while the rest goes on: ⏸️, what, why, and how to go on."""
+    say = words(language)
+    line = "⏸️ " + say.held.format(name=code(summary.name))
+    goes_on = f"{say.goes_on} {code(f'imagechord resume {summary.batch_id}')}"
+    reasons = "\n".join(_hold(each, say, timezone) for each in holds[:_MAX_REASONS])
+    return _message(line, [_section(line), _section(reasons), _context([goes_on])])
+
+
+def _hold(hold: Hold, say: Words, timezone: str) -> str:
+    what = code(hold.model, 60) if hold.model else say.batch
+    until = "" if hold.until is None else " · " + say.until.format(time=_moment(hold.until, timezone))
+    return f"*{what}* · {say.reasons.get(hold.reason, hold.reason)}{until}\n{code(hold.message, 240)}"
 
 
 def finished(summary: BatchSummary, *, language: Language = "ko", timezone: str = "Asia/Seoul") -> dict[str, Any]:
@@ -155,6 +173,10 @@ def _when(summary: BatchSummary, timezone: str) -> str:
     begin, end = summary.started_at.astimezone(zone), summary.ended_at.astimezone(zone)
     until = f"{end:%H:%M}" if end.date() == begin.date() else f"{end:%Y-%m-%d %H:%M}"
     return f"{begin:%Y-%m-%d %H:%M} – {until} {end:%Z}"
+
+
+def _moment(moment: datetime, timezone: str) -> str:
+    return f"{moment.astimezone(_zone(timezone)):%Y-%m-%d %H:%M %Z}"
 
 
 def _zone(name: str) -> tzinfo:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tasks.core.errors import ErrorClass
+from tasks.core.holds import Reason
 from tasks.core.states import State
 
 Language = Literal["ko", "en"]
@@ -19,6 +20,9 @@ class Words:
     started_one: str
     refused: str
     mend: str
+    held: str
+    goes_on: str
+    until: str
     finished: str
     also_waiting: str
     reason: str
@@ -51,6 +55,9 @@ KOREAN = Words(
     started_one="{name}: 이미지 1장 생성을 시작합니다",
     refused="{name}: 시작하지 않았습니다 (생성·결제된 이미지 없음)",
     mend="고친 뒤 다시 제출해 주세요. 모든 문제 보기:",
+    held="{name}: 일부 이미지를 보류했습니다",
+    goes_on="원인을 해결한 뒤 이어서 진행하기:",
+    until="{time}에 자동으로 다시 시작합니다",
     finished="{published}/{total} 성공 · 실패 {failed}",
     also_waiting=" · 대기 {waiting}",
     reason="*{count}장* · {reason}",
@@ -85,6 +92,11 @@ KOREAN = Words(
         ErrorClass.REFUSED: "콘텐츠 정책으로 거부됨",
         ErrorClass.INVALID: "잘못된 요청",
         ErrorClass.ACCOUNT: "키·잔액·권한 확인 필요",
+        Reason.PAUSED: "일시 정지됨",
+        Reason.BUDGET: "배치 예산 소진",
+        Reason.DAY_BUDGET: "모델의 하루 예산 소진",
+        Reason.FAILURES: "같은 오류가 연속으로 발생",
+        Reason.PUBLISH: "게시 전 확인 대기",
         State.CANCELLED: "취소됨",
         State.HELD: "보류됨",
         State.UNKNOWN: "결과를 알 수 없음",
@@ -96,6 +108,9 @@ ENGLISH = Words(
     started_one="{name}: generating 1 image",
     refused="{name}: not started (nothing was generated or paid)",
     mend="Mend it and submit it again. Every problem:",
+    held="{name}: some images are on hold",
+    goes_on="Mend the cause, then go on with:",
+    until="goes on by itself at {time}",
     finished="{published}/{total} succeeded · {failed} failed",
     also_waiting=" · {waiting} waiting",
     reason="*{count} ×* {reason}",
@@ -130,6 +145,11 @@ ENGLISH = Words(
         ErrorClass.REFUSED: "refused by content policy",
         ErrorClass.INVALID: "invalid request",
         ErrorClass.ACCOUNT: "key, credit or rights",
+        Reason.PAUSED: "paused",
+        Reason.BUDGET: "the batch's budget is reached",
+        Reason.DAY_BUDGET: "the model's budget for the day is reached",
+        Reason.FAILURES: "the same error many times in a row",
+        Reason.PUBLISH: "waiting to be looked at before publication",
         State.CANCELLED: "cancelled",
         State.HELD: "held",
         State.UNKNOWN: "outcome not known",

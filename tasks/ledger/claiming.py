@@ -2,49 +2,53 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, case, or_, select, update
+from sqlalchemy import Connection, Row, Select, and_, bindparam, case, or_, select, update
 
+from tasks.core.day_budget import DayBudget
 from tasks.core.dispatch import Ticket
 from tasks.core.errors import LeaseLost, Superseded
+from tasks.core.holds import WHOLE, Reason
 from tasks.core.pictures import Size
 from tasks.core.states import State
+from tasks.ledger import holding
 from tasks.ledger.engine import Ledger
+from tasks.ledger.reserving import Shortage, reserve
 from tasks.ledger.rows import Claim
-from tasks.ledger.schema import attempt, batch, image, picture, worker
+from tasks.ledger.schema import attempt, batch, hold, image, picture, worker
 from tasks.ledger.upsert import insert_new
 
 _BEYOND = frozenset({State.GENERATED, State.UPLOADED, State.PUBLISHED})
-_SAME_PICTURE_WAIT = timedelta(seconds=5)
+_MOMENT = timedelta(seconds=3)
+"""What another call has in hand is looked at again after so long."""
 
 
 # Built once: making a statement costs more than running it. An update takes its SET columns from the values given.
+# A hold of the whole batch before one of the model alone.
+_HOLD = select(hold.c.model).where(
+    hold.c.batch_id == image.c.batch_id, or_(hold.c.model == WHOLE, hold.c.model == image.c.model)
+)
+_HELD_BY = _HOLD.order_by(hold.c.model).limit(1).scalar_subquery()
 _LEASED = select(worker.c.id).where(worker.c.id == bindparam("the_worker"), worker.c.stopped_at.is_(None)).exists()
 _NEEDED = (
     *("id", "batch_id", "dispatch_no", "fence", "state", "attempts", "unknowns", "model", "fingerprint"),
     *("key", "prompt", "width", "height", "native_size", "parameters"),
 )
 _LOAD: Select[Any] = (
-    select(*(image.c[name] for name in _NEEDED), _LEASED.label("leased"))
+    select(*(image.c[name] for name in _NEEDED), _LEASED.label("leased"), _HELD_BY.label("held_by"))
     .where(image.c.id == bindparam("the_image"))
     .with_for_update(of=image)
 )
 _MOVE = update(image).where(image.c.id == bindparam("the_image"))
 _BEGIN_ATTEMPT = attempt.insert()
-_PRICE = bindparam("price", type_=batch.c.reserved_usd_micros.type)
-_RESERVE = (
-    update(batch)
-    .where(batch.c.id == bindparam("the_batch"))
-    .where(
-        or_(
-            batch.c.budget_usd_micros.is_(None),
-            batch.c.spent_usd_micros + batch.c.reserved_usd_micros + _PRICE <= batch.c.budget_usd_micros,
-        )
-    )
-    .values(reserved_usd_micros=batch.c.reserved_usd_micros + _PRICE)
+_ORPHAN = (
+    select(image, attempt.c.budget_day)
+    .outerjoin(attempt, and_(attempt.c.image_id == image.c.id, attempt.c.fence == image.c.fence))
+    .where(image.c.id == bindparam("the_image"), image.c.state == State.GENERATING)
 )
 
 
@@ -56,11 +60,26 @@ class NoClaim(StrEnum):
     ADOPTED = "adopted"  # the picture had been bought for another image; this one is `generated` now
 
 
-def claim(ledger: Ledger, ticket: Ticket, worker_id: str) -> Claim | NoClaim:
-    """Take the image for one paid call, reserving its price.
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The image may not be bought for now and is ``held``, or ``cancelled`` with its batch.
 
-    Raises Superseded when the message is out of date, when the image was given back because its picture is
-    being bought for another image at this moment, or when the budget is reached and the image is held.
+    ``began``: this image met the shortage first. The others of its batch and model follow it
+    (:func:`tasks.ledger.holding.apply_holds`).
+    """
+
+    batch_id: str
+    key: str
+    model: str
+    message: str
+    began: bool
+
+
+def claim(ledger: Ledger, ticket: Ticket, worker_id: str, day: DayBudget | None = None) -> Claim | NoClaim | Stopped:
+    """Take the image for one paid call, reserving its price; ``day`` is the model's budget for today, if it has one.
+
+    Raises Superseded when the message is out of date, or when the image was given back for a moment: its picture is
+    being bought for another image, or calls in flight have reserved what is left of the budget.
     Raises LeaseLost when the worker is taken for dead: whatever it claimed would be bought again by others.
     """
     now = datetime.now(UTC)
@@ -74,17 +93,37 @@ def claim(ledger: Ledger, ticket: Ticket, worker_id: str) -> Claim | NoClaim:
             raise Superseded(f"image {row.key!r} is {row.state}")
         if not row.leased:
             raise LeaseLost(f"worker {worker_id!r} has no living lease; nothing was claimed")
-        owner = _register_picture(connection, row)
-        if owner is None:
-            _adopt(connection, row, now)
-            return NoClaim.ADOPTED
+        outcome = _decide(ledger, connection, row, worker_id, now, day)
+    if outcome is None:
+        raise Superseded(f"image {row.key!r} waits a moment: others have its picture, or what is left of the budget")
+    return outcome
+
+
+def _decide(  # noqa: PLR0913, PLR0917 – all that a claim goes by
+    ledger: Ledger, connection: Connection, row: Row[Any], worker_id: str, now: datetime, day: DayBudget | None
+) -> Claim | NoClaim | Stopped | None:
+    """Claim the image, adopt its picture, or hold it; ``None``: it was given back for a moment."""
+    if row.held_by == WHOLE:
+        return _stop(connection, row)
+    owner = _register_picture(connection, row)
+    if owner is None:
+        _adopt(connection, row, now)
+        return NoClaim.ADOPTED
+    if row.held_by is not None:
+        return _stop(connection, row)
+    if _is_free(connection, row, owner):
         spec, price = _frozen(ledger, connection, row)
-        obstacle = _obstacle(connection, row, owner, price, now)
-        if obstacle is None:
-            _take(connection, row, worker_id, price, now)
-            return _claim(row, spec, price, fence=row.fence + 1, number=row.attempts + 1)
-        connection.execute(_MOVE, {"the_image": row.id, "moved_at": now, **obstacle})
-    raise Superseded(f"image {row.key!r} waits: {obstacle.get('error_message', 'its picture is being bought')}")
+        shortage = reserve(connection, row.batch_id, row.model, price, day)
+        if shortage is None:
+            budget_day = None if day is None else day.day
+            _take(connection, row, worker_id, price, now, budget_day)
+            return _claim(row, spec, price, row.fence + 1, row.attempts + 1, budget_day)
+        if not shortage.passes:
+            return _stop(connection, row, shortage)
+    connection.execute(
+        _MOVE, {"the_image": row.id, "moved_at": now, "state": State.PLANNED, "not_before": now + _MOMENT}
+    )
+    return None
 
 
 def _load(connection: Connection, ticket: Ticket, worker_id: str) -> Row[Any]:
@@ -126,21 +165,31 @@ def _adopt(connection: Connection, row: Row[Any], now: datetime) -> None:
     )
 
 
-def _obstacle(connection: Connection, row: Row[Any], owner: int, price: int, now: datetime) -> dict[str, Any] | None:
-    """What keeps the image from being bought, as the values to write; ``None`` after reserving the price."""
-    if owner != row.id:
-        other = connection.scalar(select(image.c.state).where(image.c.id == owner))
-        if other == State.GENERATING:
-            return {"state": State.PLANNED, "not_before": now + _SAME_PICTURE_WAIT}
-        connection.execute(update(picture).where(picture.c.fingerprint == row.fingerprint).values(image_id=row.id))
-    reserved = connection.execute(_RESERVE, {"the_batch": row.batch_id, "price": price})
-    if reserved.rowcount == 1:
-        return None
-    message = "the batch's budget is reached"
-    return {"state": State.HELD, "error_class": "budget", "error_step": "generate", "error_message": message}
+def _is_free(connection: Connection, row: Row[Any], owner: int) -> bool:
+    """Whether nobody is buying the picture at this moment; then it is this image's to buy."""
+    if owner == row.id:
+        return True
+    if connection.scalar(select(image.c.state).where(image.c.id == owner)) == State.GENERATING:
+        return False
+    connection.execute(update(picture).where(picture.c.fingerprint == row.fingerprint).values(image_id=row.id))
+    return True
 
 
-def _take(connection: Connection, row: Row[Any], worker_id: str, price: int, now: datetime) -> None:
+def _stop(connection: Connection, row: Row[Any], shortage: Shortage | None = None) -> Stopped:
+    """Do to the image what a hold of its batch or model asks for; a ``shortage`` of money is one from here on."""
+    began = shortage is not None and holding.put_on_hold(
+        connection, row.batch_id, row.model, shortage.reason, shortage.message, shortage.until
+    )
+    why = connection.execute(holding.of_image(row.batch_id, row.model)).first()
+    if why is None:  # lifted since: the next claim finds out
+        raise Superseded(f"image {row.key!r} was held for a moment")
+    connection.execute(_MOVE, {"the_image": row.id, **holding.held_values(Reason(why.reason), why.message)})
+    return Stopped(row.batch_id, row.key, row.model, why.message, began)
+
+
+def _take(  # noqa: PLR0913, PLR0917 – all that a claim writes
+    connection: Connection, row: Row[Any], worker_id: str, price: int, now: datetime, budget_day: str | None
+) -> None:
     connection.execute(
         _MOVE,
         {
@@ -164,6 +213,7 @@ def _take(connection: Connection, row: Row[Any], worker_id: str, price: int, now
             "model": row.model,
             "worker_id": worker_id,
             "started_at": now,
+            "budget_day": budget_day,
         },
     )
 
@@ -171,23 +221,25 @@ def _take(connection: Connection, row: Row[Any], worker_id: str, price: int, now
 def orphan(ledger: Ledger, image_id: int) -> Claim | None:
     """The claim of a worker that died holding it; ``None`` when the image has been settled after all."""
     with ledger.read() as connection:
-        row = connection.execute(select(image).where(image.c.id == image_id, image.c.state == State.GENERATING)).first()
+        row = connection.execute(_ORPHAN, {"the_image": image_id}).first()
         if row is None:
             return None
         spec, _price = _frozen(ledger, connection, row)
-    return _claim(row, spec, row.reserved_usd_micros, fence=row.fence, number=row.attempts)
+    return _claim(row, spec, row.reserved_usd_micros, row.fence, row.attempts, row.budget_day)
 
 
 def _frozen(ledger: Ledger, connection: Connection, row: Row[Any]) -> tuple[dict[str, Any], int]:
     """The image's model and its price in micro-dollars, as they were when the batch was submitted."""
     catalogue = ledger.frozen.get(row.batch_id)
-    if catalogue is None:
+    if catalogue is None or row.model not in catalogue["models"]:  # a retry may have brought another model in
         catalogue = connection.execute(select(batch.c.catalogue).where(batch.c.id == row.batch_id)).scalar_one()
         ledger.frozen[row.batch_id] = catalogue
     return catalogue["models"][row.model], int(catalogue["prices_usd_micros"][row.model])
 
 
-def _claim(row: Row[Any], spec: dict[str, Any], price: int, *, fence: int, number: int) -> Claim:
+def _claim(  # noqa: PLR0913, PLR0917 – what the claim has changed of the row
+    row: Row[Any], spec: dict[str, Any], price: int, fence: int, number: int, budget_day: str | None
+) -> Claim:
     return Claim(
         image_id=row.id,
         batch_id=row.batch_id,
@@ -203,4 +255,5 @@ def _claim(row: Row[Any], spec: dict[str, Any], price: int, *, fence: int, numbe
         fingerprint=row.fingerprint,
         price_usd_micros=price,
         spec=spec,
+        budget_day=budget_day,
     )

@@ -9,11 +9,13 @@ from sqlalchemy import bindparam, select, update
 
 from tasks.core.dispatch import StepName, Ticket
 from tasks.core.errors import StepError, Superseded
+from tasks.core.holds import WHOLE
 from tasks.core.retry import Decision
 from tasks.core.states import State
+from tasks.ledger import holding
 from tasks.ledger.engine import Ledger
 from tasks.ledger.rows import Delivery
-from tasks.ledger.schema import batch, image, picture
+from tasks.ledger.schema import batch, hold, image, picture
 
 _ENTRY = {StepName.UPLOAD: State.GENERATED, StepName.PATCH: State.UPLOADED}
 _BEYOND = {
@@ -27,8 +29,11 @@ _OF_IMAGE = (
     *("fingerprint", "public_url"),
 )
 _OF_PICTURE = ("staging_key", "content_type", "extension", "size_bytes", "sha256")
+# The hold of a model is about buying.
+_STOPPED_BY = select(hold.c.reason).where(hold.c.batch_id == image.c.batch_id, hold.c.model == WHOLE)
 _LOAD = (
     select(*(image.c[name] for name in _OF_IMAGE), *(picture.c[name] for name in _OF_PICTURE), batch.c.key_pattern)
+    .add_columns(_STOPPED_BY.scalar_subquery().label("stopped_by"))
     .join(batch, batch.c.id == image.c.batch_id)
     .outerjoin(picture, picture.c.fingerprint == image.c.fingerprint)
     .where(image.c.id == bindparam("the_image"))
@@ -72,6 +77,7 @@ def load(ledger: Ledger, ticket: Ticket, step: StepName) -> Delivery | None:
         size_bytes=row.size_bytes,
         sha256=row.sha256,
         public_url=row.public_url,
+        stopped_by=row.stopped_by,
     )
 
 
@@ -108,8 +114,8 @@ def settle_published(ledger: Ledger, delivery: Delivery, receipt: str) -> None:
 
 def settle_delivery_failure(
     ledger: Ledger, delivery: Delivery, step: StepName, error: StepError, decision: Decision
-) -> None:
-    """Record a failed upload or patch and do as decided: try again, wait in the ledger, or end."""
+) -> bool:
+    """Record a failed upload or patch and do as decided; whether that holds the whole batch from now on."""
     values: dict[str, Any] = {
         "delivery_attempts": delivery.attempt,
         "error_class": error.error_class,
@@ -122,6 +128,13 @@ def settle_delivery_failure(
         # The state stays; the sweep sends it again after the wait.
         values["not_before"] = datetime.now(UTC) + timedelta(seconds=decision.wait_seconds or 0.0)
     _move(ledger, delivery, step, **values)
+    if not decision.holds_others:
+        return False
+    with ledger.write() as connection:
+        reason = holding.reason_of(error)
+        began = holding.put_on_hold(connection, delivery.batch_id, WHOLE, reason, f"{step}: {error}")
+    holding.apply_holds(ledger, delivery.batch_id)
+    return began
 
 
 def _move(ledger: Ledger, delivery: Delivery, step: StepName, **values: Any) -> None:

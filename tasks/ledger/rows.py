@@ -14,7 +14,8 @@ class Claim:
     """The right to make one paid call for an image, and all that the call needs.
 
     ``fence`` grows with every claim of the image: whoever settles with an old one is too late.
-    ``price_usd_micros`` is what is reserved. ``spec`` is the model as frozen into the batch.
+    ``price_usd_micros`` is what is reserved, also in the model's ``budget_day`` where it has such a budget.
+    ``spec`` is the model as frozen into the batch.
     """
 
     image_id: int
@@ -31,11 +32,15 @@ class Claim:
     fingerprint: str
     price_usd_micros: int
     spec: Mapping[str, Any]
+    budget_day: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What the upload and patch steps need to know of an image. ``picture`` parts are those in staging."""
+    """What the upload and patch steps need to know of an image. ``picture`` parts are those in staging.
+
+    ``stopped_by``: its batch is on hold as a whole (:class:`tasks.core.holds.Reason`), so the step must not go on.
+    """
 
     image_id: int
     batch_id: str
@@ -53,3 +58,4 @@ class Delivery:
     size_bytes: int
     sha256: str
     public_url: str | None
+    stopped_by: str | None = None

@@ -6,15 +6,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, bindparam, update
 
 from tasks.core.errors import ErrorClass, StepError, Superseded
 from tasks.core.pictures import StagedPicture
 from tasks.core.retry import Decision
 from tasks.core.states import State
+from tasks.ledger import holding
 from tasks.ledger.engine import Ledger
+from tasks.ledger.reserving import book
 from tasks.ledger.rows import Claim
-from tasks.ledger.schema import attempt, batch, image, picture, thumbnail
+from tasks.ledger.schema import attempt, image, picture, thumbnail
 from tasks.ledger.trouble import patiently
 from tasks.ledger.upsert import insert_or_replace
 
@@ -27,14 +29,6 @@ _MOVE = (
         image.c.state == State.GENERATING,
     )
     .values(worker_id=None, reserved_usd_micros=0, cost_usd_micros=image.c.cost_usd_micros + bindparam("spent"))
-)
-_BOOK = (
-    update(batch)
-    .where(batch.c.id == bindparam("the_batch"))
-    .values(
-        reserved_usd_micros=batch.c.reserved_usd_micros - bindparam("price"),
-        spent_usd_micros=batch.c.spent_usd_micros + bindparam("spent"),
-    )
 )
 _END_ATTEMPT = update(attempt).where(
     attempt.c.image_id == bindparam("the_image"), attempt.c.fence == bindparam("the_fence")
@@ -78,7 +72,7 @@ def settle_generated(ledger: Ledger, claim: Claim, bought: Bought) -> None:
         _record_picture(connection, claim, bought, now)
         if in_time:
             _end_attempt(connection, claim, ended_at=now, cost_usd_micros=cost, **outcome)
-            _book(connection, claim, cost)
+            book(connection, claim, cost)
         else:
             _end_attempt(connection, claim, **outcome)
     if not in_time:
@@ -86,15 +80,16 @@ def settle_generated(ledger: Ledger, claim: Claim, bought: Bought) -> None:
 
 
 @patiently
-def settle_failure(ledger: Ledger, claim: Claim, error: StepError, decision: Decision) -> None:
-    """The call failed: book what it cost, and do as decided. Raises Superseded as :func:`settle_generated`."""
+def settle_failure(ledger: Ledger, claim: Claim, error: StepError, decision: Decision) -> bool:
+    """The call failed: book what it cost, and do as decided; whether that holds the model of the batch from now on.
+
+    Raises Superseded as :func:`settle_generated`.
+    """
     now = datetime.now(UTC)
     spent = _cost_of(claim, error)
     with ledger.write() as connection:
         if not _move(connection, claim, now, spent=spent, **_next(claim, error, decision, now)):
             raise _too_late(claim)
-        if decision.holds_model:
-            _hold_rest(connection, claim, error, now)
         _end_attempt(
             connection,
             claim,
@@ -104,7 +99,17 @@ def settle_failure(ledger: Ledger, claim: Claim, error: StepError, decision: Dec
             trace_id=error.trace_id,
             cost_usd_micros=spent,
         )
-        _book(connection, claim, spent)
+        began = decision.holds_others and _hold_others(connection, claim, error)
+        book(connection, claim, spent)
+    if began:
+        holding.apply_holds(ledger, claim.batch_id)
+    return began
+
+
+def _hold_others(connection: Connection, claim: Claim, error: StepError) -> bool:
+    """Do not let ten thousand images find out one by one."""
+    reason = holding.reason_of(error)
+    return holding.put_on_hold(connection, claim.batch_id, claim.spec["alias"], reason, str(error))
 
 
 def _cost_of(claim: Claim, error: StepError) -> int:
@@ -141,11 +146,6 @@ def _too_late(claim: Claim) -> Superseded:
     return Superseded(f"image {claim.key!r}: the claim {claim.fence} was taken away before it was settled")
 
 
-def _book(connection: Connection, claim: Claim, spent: int) -> None:
-    """Turn the reservation into what was spent. Last of all: every claim of the batch waits for this row."""
-    connection.execute(_BOOK, {"the_batch": claim.batch_id, "price": claim.price_usd_micros, "spent": spent})
-
-
 def _end_attempt(connection: Connection, claim: Claim, **outcome: Any) -> None:
     connection.execute(_END_ATTEMPT, {"the_image": claim.image_id, "the_fence": claim.fence, **outcome})
 
@@ -170,28 +170,3 @@ def _record_picture(connection: Connection, claim: Claim, bought: Bought, now: d
     if kept.rowcount == 1:
         small = {"fingerprint": claim.fingerprint, "jpeg": bought.thumbnail_jpeg}
         insert_or_replace(connection, thumbnail, [thumbnail.c.fingerprint], small)
-
-
-def _hold_rest(connection: Connection, claim: Claim, error: StepError, now: datetime) -> None:
-    """Key or credit is missing: do not let ten thousand images find out one by one."""
-    rest = (
-        select(image.c.id)
-        .where(
-            image.c.batch_id == claim.batch_id,
-            image.c.model == claim.spec["alias"],
-            image.c.state.in_((State.PLANNED, State.QUEUED)),
-        )
-        .order_by(image.c.id)
-        .with_for_update()
-    )
-    connection.execute(
-        update(image)
-        .where(image.c.id.in_(rest))
-        .values(
-            state=State.HELD,
-            error_class=error.error_class,
-            error_step="generate",
-            error_message=str(error),
-            moved_at=now,
-        )
-    )

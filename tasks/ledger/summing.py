@@ -28,7 +28,7 @@ def is_resting(ledger: Ledger, batch_id: str) -> bool:
 def resting() -> ColumnElement[bool]:
     """Whether a row of ``batch`` has started and none of its images is active."""
     active = select(image.c.id).where(image.c.batch_id == batch.c.id, image.c.state.in_(ACTIVE)).exists()
-    return and_(batch.c.phase == "started", ~active)
+    return and_(batch.c.phase.in_(("started", "cancelled")), ~active)
 
 
 # Built once: it is asked after every picture.

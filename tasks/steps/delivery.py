@@ -10,9 +10,11 @@ from tasks.core.dispatch import StepName, Ticket
 from tasks.core.errors import ImageEnded, LedgerUnavailable, Overloaded, StepError, Superseded
 from tasks.core.retry import Failure, after_delivery
 from tasks.ledger.delivering import load, settle_delivery_failure
+from tasks.ledger.holding import stop_delivery
 from tasks.ledger.rows import Delivery
 from tasks.services import Services
-from tasks.steps.ending import follow
+from tasks.steps.ending import announce_if_resting, follow
+from tasks.steps.held import say_held
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +27,10 @@ def deliver(services: Services, ticket: Ticket, step: StepName, act: Callable[[S
     delivery = load(services.ledger, ticket, step)
     if delivery is None:
         return
+    if delivery.stopped_by is not None:
+        stop_delivery(services.ledger, delivery, step)
+        announce_if_resting(services, delivery.batch_id)
+        raise Superseded(f"image {delivery.key!r}: its batch is on hold ({delivery.stopped_by})")
     try:
         act(services, delivery)
         logger.info("%s %s: %s done", delivery.batch_id, delivery.key, step)
@@ -41,5 +47,6 @@ def deliver(services: Services, ticket: Ticket, step: StepName, act: Callable[[S
 def _fail(services: Services, delivery: Delivery, step: StepName, error: StepError) -> NoReturn:
     failure = Failure(error.error_class, attempts=delivery.attempt, retry_after_seconds=error.retry_after_seconds)
     decision = after_delivery(failure, services.retry_rules)
-    settle_delivery_failure(services.ledger, delivery, step, error, decision)
+    if settle_delivery_failure(services.ledger, delivery, step, error, decision):
+        say_held(services, delivery.batch_id)
     follow(services, delivery, step, error, decision)

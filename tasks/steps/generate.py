@@ -11,31 +11,35 @@ from tasks.celery import app
 from tasks.core import routing
 from tasks.core.catalogue import ModelSpec
 from tasks.core.dispatch import StepName, Ticket
-from tasks.core.errors import Ambiguous, ErrorClass, StepError
+from tasks.core.errors import Ambiguous, ErrorClass, StepError, Superseded
 from tasks.core.limits import rate_limit_text
-from tasks.core.retry import Decision, Failure, after_generate
+from tasks.core.retry import COUNTED_IN_A_ROW, Decision, Failure, after_generate
 from tasks.core.states import State
-from tasks.ledger.claiming import NoClaim, claim
+from tasks.ledger.claiming import NoClaim, Stopped, claim
+from tasks.ledger.holding import apply_holds, hold_failing
 from tasks.ledger.rows import Claim
 from tasks.ledger.settling import Bought, settle_failure, settle_generated
 from tasks.services import Services, current_services
 from tasks.steps.buying import StagingFailed, buy
-from tasks.steps.ending import follow, refill
+from tasks.steps.ending import announce_if_resting, follow, refill
+from tasks.steps.held import say_held
 from tasks.steps.turn import Outcome, Turn, slow_down, turn
 
 logger = logging.getLogger(__name__)
 
 
-def generate(services: Services, mine: Turn, ticket: Ticket, tries: int) -> None:
+def generate(services: Services, mine: Turn, model: str, ticket: Ticket, tries: int) -> None:
     """Claim, buy, settle. ``mine`` is the right to one call; ``tries`` is how often this message was tried before.
 
     Returns when the chain is to go on. Raises RetryLater, ImageEnded, Superseded, or Celery's Ignore when the
     same message is being worked on elsewhere.
     """
-    claimed = claim(services.ledger, ticket, services.worker_id)
+    claimed = claim(services.ledger, ticket, services.worker_id, services.day_budget(model))
     if claimed is NoClaim.TWIN:
         mine.outcome = Outcome.TWINS
         raise Ignore
+    if isinstance(claimed, Stopped):
+        _stop(services, claimed)
     if not isinstance(claimed, Claim):
         return
     mine.outcome = Outcome.CALLED
@@ -46,6 +50,15 @@ def generate(services: Services, mine: Turn, ticket: Ticket, tries: int) -> None
         _fail(services, mine, claimed, error, tries)
     finally:
         refill(services, claimed.spec["alias"])
+
+
+def _stop(services: Services, stopped: Stopped) -> NoReturn:
+    """The image waits for money or for a person; whoever is the first to meet that takes the others along."""
+    if stopped.began:
+        apply_holds(services.ledger, stopped.batch_id)
+        say_held(services, stopped.batch_id)
+    announce_if_resting(services, stopped.batch_id)
+    raise Superseded(f"image {stopped.key!r} waits: {stopped.message}")
 
 
 def _buy(services: Services, claimed: Claim) -> Bought:
@@ -63,17 +76,21 @@ def _fail(services: Services, mine: Turn, claimed: Claim, error: StepError, trie
     """Settle a failed call as the retry table says."""
     if error.error_class is ErrorClass.NOT_SENT:
         mine.outcome = Outcome.NO_CALL
-    decision = _decide(services, claimed, error, tries)
+    decision, model = _decide(services, claimed, error, tries), claimed.spec["alias"]
     # Before the settlement: others are about to make the same call.
-    slow_down(services, claimed.spec["alias"], error, decision.wait_seconds or 1.0)
-    settle_failure(services.ledger, claimed, error, decision)
+    slow_down(services, model, error, decision.wait_seconds or 1.0)
+    began = settle_failure(services.ledger, claimed, error, decision)
+    if error.error_class in COUNTED_IN_A_ROW:
+        began |= hold_failing(services.ledger, claimed.batch_id, model, error, services.breaker_rules)
+    if began:
+        say_held(services, claimed.batch_id)
     follow(services, claimed, StepName.GENERATE, error, decision)
 
 
 def _decide(services: Services, claimed: Claim, error: StepError, tries: int) -> Decision:
     if isinstance(error, StagingFailed):
         # Buying again before there is room would waste the money again.
-        return Decision(end=State.HELD)
+        return Decision(end=State.HELD, holds_others=True)
     failure = Failure(
         error.error_class,
         attempts=claimed.attempt,
@@ -91,7 +108,7 @@ def _register(spec: ModelSpec) -> None:
     def _task(self: Any, image_id: int, dispatch_no: int) -> None:
         services, ticket = current_services(), Ticket(image_id, dispatch_no)
         with turn(services, spec.alias, ticket, self.request.delivery_info) as mine:
-            generate(services, mine, ticket, self.request.retries)
+            generate(services, mine, spec.alias, ticket, self.request.retries)
 
 
 for _spec in current_services().settings.catalogue.models.values():

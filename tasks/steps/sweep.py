@@ -11,7 +11,7 @@ from tasks.core import routing
 from tasks.core.dispatch import Ticket
 from tasks.core.errors import Ambiguous, ErrorClass, Superseded
 from tasks.core.retry import Failure, after_generate
-from tasks.ledger import leases, sweeping, unplanned
+from tasks.ledger import holding, leases, sweeping, unplanned
 from tasks.ledger.claiming import orphan
 from tasks.ledger.dispatching import redispatch
 from tasks.ledger.settling import settle_failure
@@ -29,7 +29,15 @@ _SETTLING = timedelta(minutes=5)
 
 def sweep_once(services: Services) -> None:
     """One pass over everything that may be stuck; what fails in one part does not keep the others from their work."""
-    for heal in (_bury_the_dead, _settle_orphans, _send_lost_again, _begin_unbegun, _release_due, _summarise_resting):
+    for heal in (
+        _bury_the_dead,
+        _settle_orphans,
+        _keep_holds,
+        _send_lost_again,
+        _begin_unbegun,
+        _release_due,
+        _summarise_resting,
+    ):
         with left_to_the_sweep(heal.__name__.strip("_")):
             heal(services)
 
@@ -67,6 +75,13 @@ def _settle_orphan(services: Services, image_id: int) -> None:
         announce_if_resting(services, claim.batch_id)
     else:
         graph.publish(redispatch(services.ledger, [image_id]))
+
+
+def _keep_holds(services: Services) -> None:
+    """Holds whose time is over end; of the others, images follow that whoever made the hold has left behind."""
+    for batch_id in holding.lift_due(services.ledger):
+        logger.info("sweep: %s goes on", batch_id)
+    holding.apply_holds(services.ledger)
 
 
 def _send_lost_again(services: Services) -> None:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -39,6 +39,10 @@ PROJECT = Path(tasks.__file__).parents[1]
 _QUICK = "deadline_seconds = 20\ntypical_seconds = 0.1\n"
 
 
+# Where no day ends while the tests run.
+_DAYTIME = "UTC" if 2 <= datetime.now(UTC).hour < 22 else "Etc/GMT+12"
+
+
 def _model(alias: str, more: str) -> str:
     return f"""\
 [models.{alias}]
@@ -57,6 +61,7 @@ MODELS = (
     + _model("paced", _QUICK + "limits = { per_minute = 600 }")
     + _model("slow", "limits = { per_minute = 8 }")
     + _model("other", _QUICK)
+    + _model("thrifty", _QUICK + f'budget_usd_per_day = 0.30\nlimits = {{ day_timezone = "{_DAYTIME}" }}')
 )
 
 PROMPTS = """\

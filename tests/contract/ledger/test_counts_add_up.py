@@ -22,18 +22,20 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import func, select, update
 
+from tasks.core.day_budget import DayBudget
 from tasks.core.dispatch import StepName, Ticket
 from tasks.core.errors import Account, Ambiguous, LeaseLost, NoImage, Overloaded, RateLimited, Refused, Superseded
+from tasks.core.holds import WHOLE, Reason
 from tasks.core.retry import Decision
 from tasks.core.states import ENDED, WAITING, State
-from tasks.ledger import claiming, delivering, leases, sweeping
+from tasks.ledger import claiming, delivering, holding, leases, sweeping
 from tasks.ledger.dispatching import give_back, redispatch
 from tasks.ledger.engine import Ledger, parse_database_url
 from tasks.ledger.reading import bought_fingerprints
 from tasks.ledger.rows import Claim
-from tasks.ledger.schema import attempt, batch, image
+from tasks.ledger.schema import attempt, batch, image, model_day
 from tasks.ledger.summing import claim_message, is_resting, summarise
-from tests.contract.ledger.scene import PRICE, Scene, planned
+from tests.contract.ledger.scene import MODEL, PRICE, Scene, planned
 
 FAILURES = st.sampled_from(
     [
@@ -43,9 +45,10 @@ FAILURES = st.sampled_from(
         (Ambiguous("timeout"), Decision(wait_seconds=1.0)),
         (Ambiguous("timeout"), Decision(end=State.UNKNOWN)),
         (Refused("no"), Decision(end=State.REFUSED)),
-        (Account("402"), Decision(end=State.HELD, holds_model=True)),
+        (Account("402"), Decision(end=State.HELD, holds_others=True)),
     ]
 )
+DAY = DayBudget("2026-11-22", 6 * PRICE, datetime(2026, 11, 22, tzinfo=UTC), datetime(2026, 11, 23, tzinfo=UTC))
 LOST = (Ambiguous("the worker died"), Decision(wait_seconds=1.0))
 
 
@@ -93,13 +96,15 @@ class Moves(RuleBasedStateMachine):
     def claim(self, ticket: Ticket, worker: str) -> Any:
         fingerprint = self.scene.image(ticket.image_id).fingerprint
         paid_for = bought_fingerprints(self.ledger, [fingerprint])
+        held = holding.holds(self.ledger, self.scene.image(ticket.image_id).batch_id)
         try:
-            claimed = claiming.claim(self.ledger, ticket, worker)
+            claimed = claiming.claim(self.ledger, ticket, worker, DAY)
         except (Superseded, LeaseLost):
             return multiple()
         if not isinstance(claimed, Claim):
             return multiple()
         assert not paid_for
+        assert not held
         assert ticket.dispatch_no == self.sent[ticket.image_id]
         row = self.scene.batch(claimed.batch_id)
         budget = row.budget_usd_micros
@@ -121,6 +126,9 @@ class Moves(RuleBasedStateMachine):
         with suppress(Superseded):
             delivery = delivering.load(self.ledger, ticket, step)
             if delivery is None:
+                return
+            if delivery.stopped_by is not None:
+                holding.stop_delivery(self.ledger, delivery, step)
                 return
             if not works:
                 decision = Decision(wait_seconds=90.0)
@@ -151,6 +159,29 @@ class Moves(RuleBasedStateMachine):
         leases.stop_worker(self.ledger, worker)
         return leases.register_worker(self.ledger, "another", [])
 
+    @rule(batch_id=batches)
+    def pause(self, batch_id: str) -> None:
+        holding.pause(self.ledger, batch_id)
+
+    @rule(batch_id=batches, model=st.sampled_from([MODEL, WHOLE]), passes=st.booleans())
+    def meet_trouble(self, batch_id: str, model: str, passes: bool) -> None:
+        until = datetime.now(UTC) if passes else None
+        with self.ledger.write() as connection:
+            holding.put_on_hold(connection, batch_id, model, Reason.FAILURES, "trouble", until)
+
+    @rule(batch_id=batches, budget=st.sampled_from([None, 4 * PRICE]))
+    def resume(self, batch_id: str, budget: int | None) -> None:
+        holding.resume(self.ledger, batch_id, budget)
+
+    @rule(batch_id=batches)
+    def cancel(self, batch_id: str) -> None:
+        holding.cancel(self.ledger, batch_id)
+
+    @rule()
+    def keep_holds(self) -> None:
+        holding.lift_due(self.ledger)
+        holding.apply_holds(self.ledger)
+
     @rule()
     def sweep_orphans(self) -> None:
         for image_id in leases.orphaned_claims(self.ledger):
@@ -163,6 +194,17 @@ class Moves(RuleBasedStateMachine):
         if hasattr(self, "ledger"):
             for row in self._batches():
                 self._check(row)
+            self._check_day()
+
+    def _check_day(self) -> None:
+        """The model's account for the day is what its calls have reserved and spent."""
+        calls = select(func.coalesce(func.sum(attempt.c.cost_usd_micros), 0)).where(attempt.c.budget_day == DAY.day)
+        reserved = select(func.coalesce(func.sum(image.c.reserved_usd_micros), 0))
+        with self.ledger.read() as connection:
+            account = connection.execute(select(model_day)).first()
+            spent, flying = connection.scalar(calls), connection.scalar(reserved)
+        if account is not None:
+            assert (account.spent_usd_micros, account.reserved_usd_micros) == (spent, flying)
 
     def _batches(self) -> list[Any]:
         with self.ledger.read() as connection:
@@ -205,6 +247,7 @@ class Moves(RuleBasedStateMachine):
             with self.ledger.write() as connection:
                 connection.execute(update(image).values(not_before=None))
             self._settle_every_claim()
+            holding.apply_holds(self.ledger)
             for model in sweeping.releasable(self.ledger):
                 self.scene.release_model(model=model)
             for dispatch in redispatch(self.ledger, sweeping.unclaimed_before(self.ledger, datetime.now(UTC))):
@@ -221,7 +264,7 @@ class Moves(RuleBasedStateMachine):
 
     def _work(self, ticket: Ticket, worker: str) -> None:
         with suppress(Superseded):
-            claimed = claiming.claim(self.ledger, ticket, worker)
+            claimed = claiming.claim(self.ledger, ticket, worker, DAY)
             if isinstance(claimed, Claim):
                 self.scene.settle(claimed)
             self.deliver(ticket=ticket, step=StepName.UPLOAD, works=True)

@@ -21,6 +21,7 @@ from tasks.core.errors import (
 )
 from tasks.core.retry import Decision
 from tasks.core.states import State
+from tasks.ledger import holding
 from tasks.ledger.claiming import NoClaim, claim
 from tasks.ledger.dispatching import redispatch
 from tasks.ledger.reading import bought_fingerprints, images
@@ -115,7 +116,7 @@ def test_trouble_with_the_account_holds_the_rest(scene: Scene) -> None:
     first, second, third, _fourth = (d.ticket for d in scene.release(batch_id, window=4))
     scene.generate(second)
     held_while_buying = scene.claim(third)
-    scene.fail(scene.claim(first), Account("402"), Decision(end=State.HELD, holds_model=True))
+    scene.fail(scene.claim(first), Account("402"), Decision(end=State.HELD, holds_others=True))
     assert scene.counts(batch_id) == {State.HELD: 3, State.GENERATED: 1, State.GENERATING: 1, State.PLANNED: 1}
     held = [view for view in images(scene.ledger, batch_id) if view.state is State.HELD]
     assert {(view.error_class, view.error_message) for view in held} == {("account", "402")}
@@ -127,11 +128,12 @@ def test_trouble_with_the_account_met_by_many(scene: Scene) -> None:
     batch_id = scene.submit(200)
     tickets = [d.ticket for d in scene.release(batch_id, window=100)]
     claims = [scene.claim(ticket) for ticket in tickets[:12]]
-    outcome = Decision(end=State.HELD, holds_model=True)
+    outcome = Decision(end=State.HELD, holds_others=True)
 
     def act(number: int) -> object:
         if number < len(claims):
-            return scene.fail(claims[number], Account("402"), outcome)
+            scene.fail(claims[number], Account("402"), outcome)
+            return None
         for ticket in tickets[number::8]:
             try:
                 claim(scene.ledger, ticket, scene.worker)
@@ -141,6 +143,7 @@ def test_trouble_with_the_account_met_by_many(scene: Scene) -> None:
 
     outcomes = race(16, act)
     assert [o for o in outcomes if o is not None] == []
+    holding.apply_holds(scene.ledger)  # for what was released while the others were being held
     counts = scene.counts(batch_id)
     assert counts[State.HELD] >= len(claims)
     assert set(counts) <= {State.HELD, State.GENERATING}

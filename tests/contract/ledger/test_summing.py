@@ -12,6 +12,7 @@ from tasks.core.retry import Decision
 from tasks.core.states import ACTIVE, State
 from tasks.core.summary import FailureGroup
 from tasks.ledger import leases, sweeping
+from tasks.ledger.claiming import claim
 from tasks.ledger.schema import summary
 from tasks.ledger.summing import claim_message, is_resting, mark_sent, sent_message, summarise
 from tests.contract.ledger.scene import MODEL, PRICE, Scene, planned, race
@@ -130,7 +131,7 @@ def test_a_summary_tells_reuse_and_what_waits(scene: Scene) -> None:
     batch_id = scene.submit(3, budget_usd_micros=PRICE)
     reused, bought, held = (d.ticket for d in scene.release(batch_id))
     scene.generate(bought)
-    race(1, lambda _n: scene.claim(held))
+    claim(scene.ledger, held, scene.worker)
     summary = summarise(scene.ledger, batch_id)
     assert (summary.reused, summary.waiting) == (1, 1)
     assert [(group.state, group.error_class, group.count) for group in summary.failures] == [(State.HELD, "budget", 1)]

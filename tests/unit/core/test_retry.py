@@ -20,7 +20,7 @@ def test_backoff_doubles_up_to_a_minute(tries: int, seconds: float) -> None:
     [
         (Failure(ErrorClass.REFUSED, attempts=1), Decision(end=State.REFUSED)),
         (Failure(ErrorClass.INVALID, attempts=1), Decision(end=State.FAILED)),
-        (Failure(ErrorClass.ACCOUNT, attempts=1), Decision(end=State.HELD, holds_model=True)),
+        (Failure(ErrorClass.ACCOUNT, attempts=1), Decision(end=State.HELD, holds_others=True)),
         (Failure(ErrorClass.OVERLOADED, attempts=1), Decision(wait_seconds=2.0)),
         (Failure(ErrorClass.OVERLOADED, attempts=2, retry_after_seconds=9.0), Decision(wait_seconds=9.0)),
         (Failure(ErrorClass.OVERLOADED, attempts=3), Decision(end=State.FAILED)),
@@ -50,7 +50,7 @@ def test_an_unknown_outcome_is_held_when_the_policy_says_so() -> None:
 @pytest.mark.parametrize(
     ("failure", "decision"),
     [
-        (Failure(ErrorClass.ACCOUNT, attempts=1), Decision(end=State.HELD)),
+        (Failure(ErrorClass.ACCOUNT, attempts=1), Decision(end=State.HELD, holds_others=True)),
         (Failure(ErrorClass.INVALID, attempts=1), Decision(end=State.FAILED)),
         (Failure(ErrorClass.REFUSED, attempts=1), Decision(end=State.FAILED)),
         (Failure(ErrorClass.OVERLOADED, attempts=3), Decision(wait_seconds=8.0)),

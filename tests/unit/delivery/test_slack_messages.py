@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.core.errors import ErrorClass
+from tasks.core.holds import Reason
 from tasks.core.limits import LimitState
 from tasks.core.states import State
 from tasks.core.summary import BatchSummary, FailureGroup
@@ -185,7 +186,7 @@ def test_strangers_cannot_mention_or_format() -> None:
 
 def test_every_class_and_state_has_words() -> None:
     """Each error class, and each state that takes the place of one, has words in both languages."""
-    wanted = {*ErrorClass, State.CANCELLED, State.HELD, State.UNKNOWN}
+    wanted = {*ErrorClass, *Reason, State.CANCELLED, State.HELD, State.UNKNOWN}
     assert set(KOREAN.reasons) == set(ENGLISH.reasons) == wanted
 
 
