@@ -48,7 +48,6 @@ def figures(result: Result) -> dict[str, Any]:
         "kills": result.plan.kills,
         "events": len(result.plan.events) - books.missed_events,
         "copied_messages": result.copies,
-        "connections_cut": result.connections_cut,
         "workers_that_ended_by_themselves": result.own_deaths,
         "states": dict(Counter(str(image.state) for image in books.images)),
         "fingerprints": len({image.fingerprint for image in books.images}),
@@ -56,6 +55,7 @@ def figures(result: Result) -> dict[str, Any]:
         "unknowns": sum(image.unknowns for image in books.images),
         "unclear_calls": books.unclear_calls,
         "spent_usd_micros": books.spent_usd_micros,
+        "rounds": books.round,
         "looks": len(books.samples),
         "failed_gates": [str(finding) for finding in result.findings],
     }

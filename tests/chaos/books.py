@@ -86,7 +86,7 @@ class Books:
 
 
 def collect(made: Installation, batch_id: str) -> Books:
-    """Read what is written down; what only the runner knows is left out. Call it when the workers have gone."""
+    """Read what is written down; what only the runner knows is left out."""
     with made.services.ledger.read() as connection:
         images = [_image(row) for row in connection.execute(_IMAGES, {"the_batch": batch_id}).mappings()]
         attempts = [Attempt(*row) for row in connection.execute(_ATTEMPTS)]
@@ -105,6 +105,7 @@ def collect(made: Installation, batch_id: str) -> Books:
         products=dict(made.cms.products),
         messages=[message["text"] for message in made.slack.messages],
         unsent_summaries=unsent,
+        left_in_queues=left_in_queues(made.redis),
     )
 
 

@@ -181,10 +181,13 @@ def one_true_summary(books: Books) -> Iterator[str]:
     nobody is killed in its last tenth.
     """
     begun = sum(words.startswith("🚀") for words in books.messages)
-    ends = [match for words in books.messages if not words.startswith("🚀") and (match := _COUNTS.search(words))]
-    if begun != 1 or len(ends) != books.round or len(books.messages) != 1 + books.round:
+    ends = [match for words in books.messages if words.startswith(("✅", "⚠️")) and (match := _COUNTS.search(words))]
+    holds = sum(words.startswith("⏸️") for words in books.messages)
+    if begun != 1 or len(ends) != books.round or begun + len(ends) + holds != len(books.messages):
         got = f"Slack got {begun} starts and {len(ends)} summaries in {len(books.messages)} messages"
         yield f"{got}, for {books.round} rounds"
+    if holds >= books.round + (books.in_state(State.HELD) != []):
+        yield f"Slack was told {holds} times that something is held, in {books.round} rounds"
     said = [[int((number or "0").replace(",", "")) for number in match.groups()] for match in ends]
     published, waiting = len(books.in_state(State.PUBLISHED)), len(books.in_state(*WAITING))
     true = [published, len(books.keys), len(books.in_state(*(ENDED - {State.PUBLISHED}))), waiting]

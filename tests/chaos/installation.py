@@ -11,9 +11,9 @@ from tasks.ledger.migrate import upgrade
 from tests.chaos.bucket import Bucket
 from tests.chaos.maker import PRICE_USD, SIDE_PIXELS, ImageMaker
 from tests.chaos.mishaps import cms_faults
-from tests.chaos.proxy import BrokerProxy
 from tests.integration.stack import Stack
 from tests.stand_ins.cms import CmsStandIn
+from tests.stand_ins.fault_proxy import FaultProxy
 from tests.stand_ins.slack import SlackStandIn
 
 CONCURRENCY = 8
@@ -79,9 +79,9 @@ class Installation(Stack):
         super().__enter__()
         for name, text in {"models": _MODELS, "prompts": _PROMPTS, "cms": _CMS}.items():
             (self.folder / "config" / f"{name}.toml").write_text(text)
-        self.proxy = self._exit.enter_context(BrokerProxy(self.valkey._folder.socket))
+        self.proxy = self._exit.enter_context(FaultProxy(self.valkey._folder.socket))
         # This process goes straight to the broker: what it looks at and does is no part of the trouble.
-        self.environment["IMAGECHORD_REDIS_URL"] = self.proxy.url
+        self.environment["IMAGECHORD_REDIS_URL"] = f"redis://127.0.0.1:{self.proxy.port}/0"
         for far_end in (self.maker, self.bucket, self.cms, self.slack):
             self._exit.enter_context(far_end)
         if "IMAGECHORD_DATABASE_URL" in self.environment:

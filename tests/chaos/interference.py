@@ -7,6 +7,7 @@ import signal
 import threading
 import uuid
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from random import Random
 from typing import Any
 
@@ -27,6 +28,8 @@ class Interference:
     def __init__(self, installation: Installation, crew: Crew, seed: int) -> None:
         self._installation, self._crew = installation, crew
         self._random = Random(f"{seed} copies")
+        self._network = threading.Lock()
+        self._lasting: list[threading.Thread] = []
         self.copies = 0
         proxy = installation.proxy
         self._acts: dict[Kind, Callable[[Event], None]] = {
@@ -37,14 +40,30 @@ class Interference:
             Kind.BROKER_KEPT: lambda event: self._restart_broker(event.seconds, keep=True),
             Kind.BROKER_EMPTY: lambda event: self._restart_broker(event.seconds, keep=False),
             Kind.RESET: lambda _event: proxy.reset(),
-            Kind.REFUSE: lambda event: proxy.refuse(event.seconds),
-            Kind.SILENCE: lambda event: proxy.fall_silent(event.seconds),
+            Kind.REFUSE: lambda event: self._meanwhile(proxy.refusing, event.seconds),
+            Kind.SILENCE: lambda event: self._meanwhile(proxy.stalled, event.seconds),
             Kind.DUPLICATE: lambda _event: self._duplicate(),
         }
 
     def act(self, event: Event) -> None:
         """Let one event happen; what lasts goes on while this returns, but for the broker's absence."""
         self._acts[event.kind](event)
+
+    def wait(self) -> None:
+        """Until what lasts is over."""
+        for each in self._lasting:
+            each.join()
+
+    def _meanwhile(self, trouble: Callable[[], AbstractContextManager[None]], seconds: float) -> None:
+        """Let a trouble of the network last while the run goes on; one at a time."""
+
+        def last() -> None:
+            with self._network, trouble():
+                _let_pass(seconds)
+
+        thread = threading.Thread(target=last, name="chaos-trouble", daemon=True)
+        thread.start()
+        self._lasting.append(thread)
 
     def _restart_broker(self, seconds: float, *, keep: bool) -> None:
         """Kill the broker; it comes back with what its last snapshot had, which is older than its death, or empty."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tasks.ledger.holding import resume
 from tests.chaos.books import Books, collect, left_in_queues
 from tests.chaos.crew import Crew
 from tests.chaos.gates import Finding, check
@@ -48,36 +49,47 @@ class Plan:
     @property
     def events(self) -> list[Event]:
         """The schedule."""
-        reachable = round(self.images * (self.budget_share or 1.0))
-        all_kinds = schedule(self.seed, reachable, self.kills, self.workers)
+        all_kinds = schedule(self.seed, self.images, self.kills, self.workers)
         return [event for event in all_kinds if event.kind in self.kinds]
 
     @property
-    def budget_usd_micros(self) -> int:
-        """The share that was asked for, or a little more than the batch can need.
+    def lost_slots(self) -> int:
+        """How many calls in flight the killed workers, and those that were taken for dead, can have had."""
+        strikes = {**dict.fromkeys((Kind.KILL, Kind.FREEZE), 1), Kind.KILL_ALL: self.workers}
+        return sum(strikes.get(event.kind, 0) for event in self.events) * CONCURRENCY
 
-        That is every call that a lost worker can have had in flight once more, and a tenth for bad answers.
-        """
-        if self.budget_share is not None:
-            return round(self.images * self.budget_share) * PRICE_USD_MICROS
-        return (self.images + self.images // 10 + 5 + lost_slots(self)) * PRICE_USD_MICROS
+    @property
+    def ample_usd_micros(self) -> int:
+        """A little more than the batch can need: the lost calls once more, and a tenth for bad answers."""
+        return (self.images + self.images // 10 + 5 + self.lost_slots) * PRICE_USD_MICROS
+
+    @property
+    def budget_usd_micros(self) -> int:
+        """What the batch begins with."""
+        if self.budget_share is None:
+            return self.ample_usd_micros
+        return round(self.images * self.budget_share) * PRICE_USD_MICROS
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a run has come to; ``findings`` is empty when every gate holds."""
+    """What a run has come to: the books at each rest of the batch, the last ones at its end."""
 
     plan: Plan
-    books: Books
+    rests: Sequence[Books]
     seconds: float
     copies: int
-    connections_cut: int
     own_deaths: Sequence[str]
 
     @property
+    def books(self) -> Books:
+        """Those of the end."""
+        return self.rests[-1]
+
+    @property
     def findings(self) -> list[Finding]:
-        """What is wrong."""
-        return check(self.books)
+        """What is wrong; nothing when every gate holds."""
+        return [finding for books in self.rests for finding in check(books)]
 
 
 def run(plan: Plan, folder: Path, say: Say = lambda _words: None) -> Result:
@@ -85,71 +97,69 @@ def run(plan: Plan, folder: Path, say: Say = lambda _words: None) -> Result:
     with Installation(folder, plan.seed, rows(plan.images), plan.database_url) as made:
         batch_id = made.submit_rows(plan.budget_usd_micros)
         crew = Crew(made, plan.workers, plan.worker_options)
-        course = _Course(plan, made, crew, batch_id, say)
+        interference = Interference(made, crew, plan.seed)
         began = time.monotonic()
         with Sampler(made.services.ledger, batch_id) as sampler:
             made.start(batch_id)
-            course.follow()
+            rests = _Course(plan, made, crew, interference, sampler, batch_id, say).follow()
         seconds = time.monotonic() - began
+        interference.wait()
         crew.stop()
-        return Result(
-            plan=plan,
-            books=replace(
-                collect(made, batch_id),
-                samples=sampler.samples,
-                lost_slots=lost_slots(plan),
-                left_in_queues=course.left_in_queues,
-                stalled=course.stalled,
-                missed_events=len(course.pending),
-            ),
-            seconds=seconds,
-            copies=course.interference.copies,
-            connections_cut=made.proxy.cut,
-            own_deaths=crew.own_deaths,
-        )
+        return Result(plan, rests, seconds, interference.copies, crew.own_deaths)
 
 
-def lost_slots(plan: Plan) -> int:
-    """How many calls in flight the killed workers, and those that were taken for dead, can have had."""
-    strikes = {**dict.fromkeys((Kind.KILL, Kind.FREEZE), 1), Kind.KILL_ALL: plan.workers}
-    return sum(strikes.get(event.kind, 0) for event in plan.events) * CONCURRENCY
-
-
+@dataclass
 class _Course:
-    """The loop that follows a batch to its end. ``pending`` is what of the schedule has not happened yet.
+    """The loop that follows a batch to its end."""
 
-    ``stalled`` says why there was no end.
-    """
+    plan: Plan
+    made: Installation
+    crew: Crew
+    interference: Interference
+    sampler: Sampler
+    batch_id: str
+    say: Say
 
-    def __init__(self, plan: Plan, made: Installation, crew: Crew, batch_id: str, say: Say) -> None:
-        self._plan, self._made, self._crew, self._batch_id, self._say = plan, made, crew, batch_id, say
-        self.interference = Interference(made, crew, plan.seed)
-        self.pending = deque(plan.events)
-        self.stalled = ""
-        self.left_in_queues: dict[str, int] = {}
+    def follow(self) -> list[Books]:
+        """The books of each rest. When the money runs out there is more of it, once."""
+        pending, rests = deque(self.plan.events), list[Books]()
+        while True:
+            stalled = self._until_rest(pending)
+            rests.append(self._books(stalled))
+            if stalled or self.plan.budget_share is None or len(rests) > 1:
+                return [*rests[:-1], replace(rests[-1], missed_events=len(pending))]
+            self.say("the money has run out: resumed with more")
+            resume(self.made.services.ledger, self.batch_id, self.plan.ample_usd_micros)
 
-    def follow(self) -> None:
-        """Until the batch is summed up and its last messages have been read, or nothing moves any more."""
+    def _until_rest(self, pending: deque[Event]) -> str:
+        """Until the batch is summed up, or nothing moves any more: then why, else nothing."""
         seen, since = -1, time.monotonic()
-        while self._made.summary_of(self._batch_id) is None:
-            self._crew.tend()
-            published = self._made.published()
-            if published != seen or self._let_happen(published):
+        while self.made.summary_of(self.batch_id) is None:
+            self.crew.tend()
+            published = self.made.published()
+            if published != seen or self._let_happen(pending, published):
                 seen, since = published, time.monotonic()
-            if time.monotonic() - since > self._plan.patience_seconds:
-                self.stalled = stuck(self._made, self._batch_id, self._plan.patience_seconds)
-                return
+            if time.monotonic() - since > self.plan.patience_seconds:
+                return stuck(self.made, self.batch_id, self.plan.patience_seconds)
             time.sleep(_LOOK_EVERY_SECONDS)
-        with contextlib.suppress(AssertionError):  # a gate will say so
-            # Copies and stale messages, which change nothing any more.
-            wait_until(lambda: not left_in_queues(self._made.redis), _DRAIN_SECONDS, "empty queues")
-        self.left_in_queues = left_in_queues(self._made.redis)
+        return ""
 
-    def _let_happen(self, published: int) -> bool:
+    def _let_happen(self, pending: deque[Event], published: int) -> bool:
         """The next event, if it is due; whether it was."""
-        if not self.pending or self.pending[0].at > published:
+        if not pending or pending[0].at > published:
             return False
-        event = self.pending.popleft()
-        self._say(str(event))
+        event = pending.popleft()
+        self.say(str(event))
         self.interference.act(event)
         return True
+
+    def _books(self, stalled: str) -> Books:
+        with contextlib.suppress(AssertionError):  # a gate will say so
+            # Copies and stale messages, which change nothing any more.
+            wait_until(lambda: not left_in_queues(self.made.redis), _DRAIN_SECONDS, "empty queues")
+        return replace(
+            collect(self.made, self.batch_id),
+            samples=list(self.sampler.samples),
+            lost_slots=self.plan.lost_slots,
+            stalled=stalled,
+        )

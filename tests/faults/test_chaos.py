@@ -28,7 +28,6 @@ def test_a_batch_under_fire() -> None:
     assert figures["states"]["published"] > 100
     assert figures["unknowns"] > 0
     assert figures["copied_messages"] > 0
-    assert figures["connections_cut"] > 0
 
 
 @pytest.mark.timeout(200)
