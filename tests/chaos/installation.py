@@ -80,13 +80,17 @@ class Installation(Stack):
         for name, text in {"models": _MODELS, "prompts": _PROMPTS, "cms": _CMS}.items():
             (self.folder / "config" / f"{name}.toml").write_text(text)
         self.proxy = self._exit.enter_context(FaultProxy(self.valkey._folder.socket))
-        # This process goes straight to the broker: what it looks at and does is no part of the trouble.
         self.environment["IMAGECHORD_REDIS_URL"] = f"redis://127.0.0.1:{self.proxy.port}/0"
         for far_end in (self.maker, self.bucket, self.cms, self.slack):
             self._exit.enter_context(far_end)
         if "IMAGECHORD_DATABASE_URL" in self.environment:
             _migrate(self.environment["IMAGECHORD_DATABASE_URL"])
         return self
+
+    @property
+    def broker_url(self) -> str:
+        """This process goes straight to the broker: what it looks at and does is no part of the trouble."""
+        return self.valkey.url
 
     def submit_rows(self, budget_usd_micros: int) -> str:
         """Write the batch into the ledger, without sending anything; returns its id."""
