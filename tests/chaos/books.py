@@ -75,6 +75,7 @@ class Books:
     messages: Sequence[str]
     samples: Sequence[Sample] = ()
     lost_slots: int = 0
+    pauses: int = 0
     stalled: str = ""
     missed_events: int = 0
     unsent_summaries: int = 0

@@ -6,12 +6,13 @@ import json
 import signal
 import threading
 import uuid
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from random import Random
 from typing import Any
 
 from tasks.core import routing
+from tasks.ledger.holding import pause, resume
 from tests.chaos.crew import Crew
 from tests.chaos.installation import MODEL, Installation
 from tests.chaos.schedule import Event, Kind
@@ -25,12 +26,14 @@ _PRIORITIES = (0, 3, 6, 9)
 class Interference:
     """Acts on one installation. Copies of messages are chosen by the seed too, as far as there are any."""
 
-    def __init__(self, installation: Installation, crew: Crew, seed: int) -> None:
-        self._installation, self._crew = installation, crew
+    def __init__(self, installation: Installation, crew: Crew, seed: int, batch_id: str) -> None:
+        self._installation, self._batch_id = installation, batch_id
         self._random = Random(f"{seed} copies")
-        self._network = threading.Lock()
+        self._one_at_a_time = {Kind.PAUSE: threading.Lock(), Kind.REFUSE: threading.Lock()}
         self._lasting: list[threading.Thread] = []
         self.copies = 0
+        self.pauses = 0
+        self.paused = False
         proxy = installation.proxy
         self._acts: dict[Kind, Callable[[Event], None]] = {
             Kind.KILL: lambda event: crew.kill(event.place),
@@ -40,8 +43,9 @@ class Interference:
             Kind.BROKER_KEPT: lambda event: self._restart_broker(event.seconds, keep=True),
             Kind.BROKER_EMPTY: lambda event: self._restart_broker(event.seconds, keep=False),
             Kind.RESET: lambda _event: proxy.reset(),
-            Kind.REFUSE: lambda event: self._meanwhile(proxy.refusing, event.seconds),
-            Kind.SILENCE: lambda event: self._meanwhile(proxy.stalled, event.seconds),
+            Kind.REFUSE: lambda event: self._meanwhile(event, proxy.refusing),
+            Kind.SILENCE: lambda event: self._meanwhile(event, proxy.stalled),
+            Kind.PAUSE: lambda event: self._meanwhile(event, self._pause),
             Kind.DUPLICATE: lambda _event: self._duplicate(),
         }
 
@@ -54,16 +58,26 @@ class Interference:
         for each in self._lasting:
             each.join()
 
-    def _meanwhile(self, trouble: Callable[[], AbstractContextManager[None]], seconds: float) -> None:
-        """Let a trouble of the network last while the run goes on; one at a time."""
+    def _meanwhile(self, event: Event, trouble: Callable[[], AbstractContextManager[None]]) -> None:
+        """Let a trouble last while the run goes on; one at a time of the network's, and of a person's."""
 
         def last() -> None:
-            with self._network, trouble():
-                _let_pass(seconds)
+            with self._one_at_a_time[Kind.PAUSE if event.kind is Kind.PAUSE else Kind.REFUSE], trouble():
+                _let_pass(event.seconds)
 
         thread = threading.Thread(target=last, name="chaos-trouble", daemon=True)
         thread.start()
         self._lasting.append(thread)
+
+    @contextmanager
+    def _pause(self) -> Iterator[None]:
+        """A person pauses the batch for the block."""
+        ledger = self._installation.services.ledger
+        self.pauses, self.paused = self.pauses + 1, True
+        pause(ledger, self._batch_id)
+        yield
+        resume(ledger, self._batch_id)
+        self.paused = False
 
     def _restart_broker(self, seconds: float, *, keep: bool) -> None:
         """Kill the broker; it comes back with what its last snapshot had, which is older than its death, or empty."""

@@ -97,7 +97,7 @@ def run(plan: Plan, folder: Path, say: Say = lambda _words: None) -> Result:
     with Installation(folder, plan.seed, rows(plan.images), plan.database_url) as made:
         batch_id = made.submit_rows(plan.budget_usd_micros)
         crew = Crew(made, plan.workers, plan.worker_options)
-        interference = Interference(made, crew, plan.seed)
+        interference = Interference(made, crew, plan.seed, batch_id)
         began = time.monotonic()
         with Sampler(made.services.ledger, batch_id) as sampler:
             made.start(batch_id)
@@ -134,7 +134,7 @@ class _Course:
     def _until_rest(self, pending: deque[Event]) -> str:
         """Until the batch is summed up, or nothing moves any more: then why, else nothing."""
         seen, since = -1, time.monotonic()
-        while self.made.summary_of(self.batch_id) is None:
+        while self.interference.paused or self.made.summary_of(self.batch_id) is None:
             self.crew.tend()
             published = self.made.published()
             if published != seen or self._let_happen(pending, published):
@@ -161,5 +161,6 @@ class _Course:
             collect(self.made, self.batch_id),
             samples=list(self.sampler.samples),
             lost_slots=self.plan.lost_slots,
+            pauses=self.interference.pauses,
             stalled=stalled,
         )

@@ -20,11 +20,12 @@ class Kind(StrEnum):
     REFUSE = "refuse"  # connections to the broker, for a while
     SILENCE = "silence"  # on every connection to the broker, for a while
     DUPLICATE = "duplicate"  # messages
+    PAUSE = "pause"  # of the batch, by a person who resumes it
 
 
 KILLS = frozenset({Kind.KILL, Kind.KILL_ALL})
 STRIKES_ONE = frozenset({Kind.KILL, Kind.TERMINATE, Kind.FREEZE})
-LASTS = frozenset({Kind.FREEZE, Kind.BROKER_KEPT, Kind.BROKER_EMPTY, Kind.REFUSE, Kind.SILENCE})
+LASTS = frozenset({Kind.FREEZE, Kind.BROKER_KEPT, Kind.BROKER_EMPTY, Kind.REFUSE, Kind.SILENCE, Kind.PAUSE})
 
 # Of each, one for so many kills, and at least one.
 _KILLS_FOR_ONE = {
@@ -36,9 +37,10 @@ _KILLS_FOR_ONE = {
     Kind.REFUSE: 7,
     Kind.SILENCE: 10,
     Kind.DUPLICATE: 2,
+    Kind.PAUSE: 10,
 }
 _SHORT_SECONDS = (0.2, 3.0)
-_SECONDS = {Kind.FREEZE: (6.0, 9.0), Kind.SILENCE: (1.0, 7.0)}
+_SECONDS = {Kind.FREEZE: (6.0, 9.0), Kind.SILENCE: (1.0, 7.0), Kind.PAUSE: (1.0, 4.0)}
 _FIRST, _LAST = 0.03, 0.90
 """The part of a run in which something happens: no worker dies while it sends the summary."""
 

@@ -110,6 +110,7 @@ LIES: dict[str, tuple[str, dict[str, Any]]] = {
     "over the budget": ("money_adds_up", {"samples": [Sample(4, 2, 5, 6)]}),
     "no summary": ("one_true_summary", {"messages": TRUE.messages[:1]}),
     "two summaries": ("one_true_summary", {"messages": [*TRUE.messages, TRUE.messages[1]]}),
+    "a message of another kind": ("one_true_summary", {"messages": [*TRUE.messages, "hello"]}),
     "a wrong summary": ("one_true_summary", {"messages": [TRUE.messages[0], "✅ `b`: 3/4 succeeded · 1 failed"]}),
     "money still reserved": ("nothing_is_left_over", {"reserved_usd_micros": PRICE_USD_MICROS}),
     "a worker's image": ("nothing_is_left_over", {"images": with_image(1, worker_id="w")}),
