@@ -29,7 +29,7 @@ class Interference:
     def __init__(self, installation: Installation, crew: Crew, seed: int, batch_id: str) -> None:
         self._installation, self._batch_id = installation, batch_id
         self._random = Random(f"{seed} copies")
-        self._one_at_a_time = {Kind.PAUSE: threading.Lock(), Kind.REFUSE: threading.Lock()}
+        self._network, self._person = threading.Lock(), threading.Lock()
         self._lasting: list[threading.Thread] = []
         self.copies = 0
         self.pauses = 0
@@ -43,9 +43,9 @@ class Interference:
             Kind.BROKER_KEPT: lambda event: self._restart_broker(event.seconds, keep=True),
             Kind.BROKER_EMPTY: lambda event: self._restart_broker(event.seconds, keep=False),
             Kind.RESET: lambda _event: proxy.reset(),
-            Kind.REFUSE: lambda event: self._meanwhile(event, proxy.refusing),
-            Kind.SILENCE: lambda event: self._meanwhile(event, proxy.stalled),
-            Kind.PAUSE: lambda event: self._meanwhile(event, self._pause),
+            Kind.REFUSE: lambda event: self._meanwhile(event, self._network, proxy.refusing),
+            Kind.SILENCE: lambda event: self._meanwhile(event, self._network, proxy.stalled),
+            Kind.PAUSE: lambda event: self._meanwhile(event, self._person, self._pause),
             Kind.DUPLICATE: lambda _event: self._duplicate(),
         }
 
@@ -58,11 +58,13 @@ class Interference:
         for each in self._lasting:
             each.join()
 
-    def _meanwhile(self, event: Event, trouble: Callable[[], AbstractContextManager[None]]) -> None:
-        """Let a trouble last while the run goes on; one at a time of the network's, and of a person's."""
+    def _meanwhile(
+        self, event: Event, whose: threading.Lock, trouble: Callable[[], AbstractContextManager[None]]
+    ) -> None:
+        """Let a trouble last while the run goes on; one at a time by the same cause."""
 
         def last() -> None:
-            with self._one_at_a_time[Kind.PAUSE if event.kind is Kind.PAUSE else Kind.REFUSE], trouble():
+            with whose, trouble():
                 _let_pass(event.seconds)
 
         thread = threading.Thread(target=last, name="chaos-trouble", daemon=True)
