@@ -46,7 +46,7 @@ share = true
 _CMS = """\
 [generic]
 per_minute = 60_000
-in_flight = 100
+in_flight = 8
 """
 
 _PREFERENCES = f"""\
