@@ -156,7 +156,7 @@ class _Course:
     def _books(self, stalled: str) -> Books:
         with contextlib.suppress(AssertionError):  # a gate will say so
             # Copies and stale messages, which change nothing any more.
-            wait_until(lambda: not left_in_queues(self.made.redis), _DRAIN_SECONDS, "empty queues")
+            wait_until(self._is_drained, _DRAIN_SECONDS, "empty queues")
         return replace(
             collect(self.made, self.batch_id),
             samples=list(self.sampler.samples),
@@ -164,3 +164,7 @@ class _Course:
             pauses=self.interference.pauses,
             stalled=stalled,
         )
+
+    def _is_drained(self) -> bool:
+        self.crew.tend()
+        return not left_in_queues(self.made.redis)
