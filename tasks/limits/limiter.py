@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -60,6 +61,8 @@ class Limiter:
     def __init__(self, client: redis.Redis, limited: Iterable[Limited]) -> None:
         self.limited: Mapping[str, Limited] = {each.name: each for each in limited}
         self._client = client
+        self._untold: dict[str, set[str]] = {}
+        self._untold_lock = threading.Lock()
         self._take, self._refund, self._throttle, self._state = (
             registered(client, name) for name in ("take", "refund", "throttle", "state")
         )
@@ -69,6 +72,8 @@ class Limiter:
 
         Returns the answer and the seconds between two starts, 0.0 where there is no rate.
         """
+        if name in self._untold:
+            self.release(name)
         keys, limited = _Keys.of(name), self.limited[name]
         limits = limited.limits
         granted, wait_micros, kind, interval_micros = self._take(
@@ -91,15 +96,30 @@ class Limiter:
         )
         return answer, interval_micros / 1e6
 
-    def release(self, name: str, member: str) -> None:
-        """A call has ended: another may start."""
-        self._client.zrem(_Keys.of(name).in_flight, member)
+    def release(self, name: str, *members: str) -> None:
+        """Calls have ended: others may start. What Redis does not hear of now is told with the next question."""
+        with self._untold_lock:
+            ended = self._untold.pop(name, set()).union(members)
+        try:
+            if ended:
+                self._client.zrem(_Keys.of(name).in_flight, *ended)
+        except redis.RedisError:
+            self._tell_later(name, ended)
+            raise
 
     def refund(self, name: str, member: str, grant: Grant) -> None:
         """No call was made: rate, day and calls in flight are as if it had not been asked for."""
         keys = _Keys.of(name)
         offset = self.limited[name].utc_offset_seconds(datetime.now(UTC))
-        self._refund(keys=[keys.state, keys.in_flight], args=[member, offset, int(grant.counted)])
+        try:
+            self._refund(keys=[keys.state, keys.in_flight], args=[member, offset, int(grant.counted)])
+        except redis.RedisError:
+            self._tell_later(name, {member})
+            raise
+
+    def _tell_later(self, name: str, ended: set[str]) -> None:
+        with self._untold_lock:
+            self._untold.setdefault(name, set()).update(ended)
 
     def paused_seconds(self, name: str) -> float:
         """How long the pause that is on will last; 0.0 when there is none."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 from tasks import cluster, graph
 from tasks.celery import app
 from tasks.core import routing
+from tasks.core.dispatch import Dispatch, StepName, Ticket
 from tasks.core.holds import Reason
+from tasks.core.limits import CMS
 from tasks.core.outages import DESTINATIONS, WAITS_IN, Outage
 from tasks.ledger import holding, leases, sweeping, unplanned
 from tasks.ledger.dispatching import redispatch
@@ -91,7 +94,20 @@ def _send_lost_again(services: Services) -> None:
     lost |= {ticket.image_id for ticket in silent if ticket not in known.waiting | known.in_hand}
     if lost:
         logger.warning("sweep: sending %d images again", len(lost))
-        graph.publish(redispatch(ledger, sorted(lost), max(gone_before, silent_since)))
+        again = redispatch(ledger, sorted(lost), max(gone_before, silent_since))
+        _free_turns(services, again)
+        graph.publish(again)
+
+
+def _free_turns(services: Services, dispatches: Iterable[Dispatch]) -> None:
+    """Whoever had the sendings before these is gone, and would keep others from the model or the CMS for minutes."""
+    gone: dict[str, list[str]] = {}
+    for dispatch in dispatches:
+        limited = dispatch.model if StepName.GENERATE in dispatch.steps else CMS
+        before = Ticket(dispatch.ticket.image_id, dispatch.ticket.dispatch_no - 1)
+        gone.setdefault(limited, []).append(before.member)
+    for limited, members in gone.items():
+        services.limits.release(limited, *members)
 
 
 def _probe_destinations(services: Services) -> None:

@@ -1,0 +1,1 @@
+"""Builds that are broken on purpose: a worker started with ``-I tests.chaos.sabotage.…`` must make gates fail."""
