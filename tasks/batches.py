@@ -123,13 +123,14 @@ def cancel(batch_id: str) -> None:
     start(batch_id)
 
 
-def retry(
+def retry(  # noqa: PLR0913 – one parameter per option
     batch_id: str,
     *,
     only: str | None = None,
     keys: Iterable[str] | None = None,
     edit: Mapping[str, str] | None = None,
     rehearse_delivery: bool = False,
+    allow_unpriced: bool = False,
 ) -> int:
     """Do failed, refused and unknown pictures again, in the batch's next round; returns how many.
 
@@ -139,7 +140,14 @@ def retry(
     """
     _ledger_with(batch_id)
     chosen, changes = Selection.of(only, keys), Edit.of((edit or {}).items())
-    done = retrying.retry(current_services(), batch_id, chosen, changes, rehearse_delivery=rehearse_delivery)
+    done = retrying.retry(
+        current_services(),
+        batch_id,
+        chosen,
+        changes,
+        rehearse_delivery=rehearse_delivery,
+        allow_unpriced=allow_unpriced,
+    )
     start(batch_id)
     return done.images
 
@@ -152,7 +160,8 @@ def publish(batch_id: str, *, keys: Iterable[str] | None = None) -> int:
 
 
 def _ledger_with(batch_id: str) -> Ledger:
-    """The ledger. Raises InputError when the batch is not in it."""
+    """The ledger. Raises InputError when the batch is not in it, ConfigurationError when the workers have another."""
+    require_same_ledger(current_services())
     ledger = current_services().ledger
     if reading.find_batch(ledger, batch_id).id != batch_id:
         raise InputError(f"{batch_id!r} is not the whole id of a batch")

@@ -21,20 +21,22 @@ from tasks.ledger.retrying import Chosen, PlannedBy, Retried
 from tasks.services import Services
 
 
-def retry(
+def retry(  # noqa: PLR0913 – one parameter per option
     services: Services,
     batch_id: str,
     selection: Selection,
     edit: Edit | None = None,
     *,
     rehearse_delivery: bool = False,
+    allow_unpriced: bool = False,
 ) -> Retried:
     """Do the chosen pictures of a batch again, in its next round; the caller tells the workers.
 
     What has been bought is delivered, not bought again. With ``edit`` the pictures are planned anew from their rows:
     by templates as they are written now, and models as they were frozen into the batch (one that it does not know
     yet joins it as it is now). Raises InputError, and nothing has changed then, for keys and words that the batch
-    does not know, for rows that cannot be planned so, and for rehearsal pictures that would reach a shop.
+    does not know, for rows that cannot be planned so, for a model without a price, and for rehearsal pictures that
+    would reach a shop.
     """
     ledger = services.ledger
     _check(ledger, batch_id, selection)
@@ -46,6 +48,10 @@ def retry(
         models = {image.model for image in edits.values()}
         rehearse = rehearse_delivery or anew.request.rehearse_delivery
         submission.refuse_rehearsal(services, anew.catalogue, models, allowed=rehearse)
+        unpriced = sorted(alias for alias in models if anew.catalogue.models[alias].price_usd is None)
+        unpriced_allowed = allow_unpriced or anew.request.allow_unpriced
+        if refusal := submission.refusal_of_unpriced(unpriced, allowed=unpriced_allowed):
+            raise InputError(refusal)
         retried = retrying.retry(ledger, batch_id, selection, edits, anew.additions)
     # What a hold keeps waiting, it keeps waiting.
     holding.apply_holds(ledger, batch_id)

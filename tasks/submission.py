@@ -115,7 +115,7 @@ def plan(services: Services, request: Request, each: Callable[[PlannedImage], ob
         encoding=stream.rows.encoding,
         delimiter=stream.rows.delimiter,
         field_columns=stream.planner.field_columns,
-        refusal=_unpriced(request, stream.summary),
+        refusal=refusal_of_unpriced(stream.summary.unpriced_models, allowed=request.allow_unpriced),
     )
 
 
@@ -188,8 +188,8 @@ def write(  # noqa: PLR0913, PLR0917 - the whole plan comes together here
         problems = [problem for row in chunk for problem in row.problems]
         submitting.add_skipped(services.ledger, batch_id, problems, planner_no)
     _refuse_bad_rows(stream, skip=request.skip_bad_rows)
-    if unpriced := _unpriced(request, stream.summary):
-        raise InputError(unpriced)
+    if refusal := refusal_of_unpriced(stream.summary.unpriced_models, allowed=request.allow_unpriced):
+        raise InputError(refusal)
     refuse_rehearsal(services, services.settings.catalogue, stream.summary.by_model, allowed=request.rehearse_delivery)
 
 
@@ -207,10 +207,9 @@ def _refuse_bad_rows(stream: Stream, *, skip: bool) -> None:
         )
 
 
-def _unpriced(request: Request, summary: PlanSummary) -> str:
-    """Why a batch may not buy from models without a price, unless it was asked to; empty when it may."""
-    models = summary.unpriced_models
-    if not models or request.allow_unpriced:
+def refusal_of_unpriced(models: Sequence[str], *, allowed: bool) -> str:
+    """Why nothing may be bought from models without a price, unless somebody allows it; empty when it may."""
+    if not models or allowed:
         return ""
     has, it = ("has", "it") if len(models) == 1 else ("have", "they")
     return (

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from tasks import control
 from tasks.cli import options
-from tasks.cli.finishing import open_ledger
-from tasks.cli.working import say_stopped
-from tasks.ledger import reading
+from tasks.cli.working import batch_to_change, say_stopped
 from tasks.services import current_services
 
 
@@ -17,6 +15,6 @@ def cancel(batch: options.Batch = None, json: options.Json = False) -> None:
     'imagechord retry --only cancelled') does not buy them again. Works from a second terminal, as pause does.
     """
     services = current_services()
-    batch_id = reading.find_batch(open_ledger(services), batch).id
+    batch_id = batch_to_change(services, batch)
     control.cancel(services.ledger, batch_id)
     say_stopped(services, batch_id, "cancelled", json=json)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from tasks import control
 from tasks.cli import options
-from tasks.cli.finishing import open_ledger
-from tasks.cli.working import say_stopped
-from tasks.ledger import reading
+from tasks.cli.working import batch_to_change, say_stopped
 from tasks.services import current_services
 
 
@@ -17,6 +15,6 @@ def pause(batch: options.Batch = None, json: options.Json = False) -> None:
     writes into the ledger only, so it works from a second terminal, also while 'imagechord run' is watching.
     """
     services = current_services()
-    batch_id = reading.find_batch(open_ledger(services), batch).id
+    batch_id = batch_to_change(services, batch)
     control.pause(services.ledger, batch_id)
     say_stopped(services, batch_id, "paused", json=json)

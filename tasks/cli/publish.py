@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from tasks import control
 from tasks.cli import options
-from tasks.cli.finishing import open_ledger
 from tasks.cli.wording import counted
-from tasks.cli.working import go_on, say_nothing_to_do
-from tasks.ledger import reading
+from tasks.cli.working import batch_to_change, go_on, say_nothing_to_do
 from tasks.services import current_services
 
 
@@ -20,7 +18,7 @@ def publish(batch: options.Batch = None, sku: options.Skus = None, json: options
     With REDIS_URL set your workers do it; without, it brings a worker and sees the batch through, as run does.
     """
     services = current_services()
-    batch_id = reading.find_batch(open_ledger(services), batch).id
+    batch_id = batch_to_change(services, batch)
     images = control.publish(services.ledger, batch_id, sku)
     if not images:
         say_nothing_to_do(services, batch_id, "nothing waits to be published", json=json)

@@ -8,11 +8,10 @@ import typer
 
 from tasks import control
 from tasks.cli import options
-from tasks.cli.finishing import open_ledger
 from tasks.cli.wording import counted
-from tasks.cli.working import go_on, say_nothing_to_do
+from tasks.cli.working import batch_to_change, go_on, say_nothing_to_do
 from tasks.core.money import usd_micros
-from tasks.ledger import reading, summing
+from tasks.ledger import summing
 from tasks.services import current_services
 
 Budget = Annotated[
@@ -29,7 +28,7 @@ def resume(batch: options.Batch = None, budget: Budget = None, json: options.Jso
     With REDIS_URL set your workers go on; without, it brings a worker and sees the batch through, as run does.
     """
     services = current_services()
-    batch_id = reading.find_batch(open_ledger(services), batch).id
+    batch_id = batch_to_change(services, batch)
     images = control.resume(services.ledger, batch_id, None if budget is None else usd_micros(budget))
     summary = summing.summarise(services.ledger, batch_id)
     if not summary.active and summary.phase != "planning":

@@ -9,12 +9,10 @@ import typer
 from tasks import retrying
 from tasks.cli import options
 from tasks.cli.console import note
-from tasks.cli.finishing import open_ledger
 from tasks.cli.wording import counted
-from tasks.cli.working import go_on, say_nothing_to_do
+from tasks.cli.working import batch_to_change, go_on, say_nothing_to_do
 from tasks.core.errors import InputError
 from tasks.core.selection import Edit, Selection
-from tasks.ledger import reading
 from tasks.services import current_services
 
 Only = Annotated[
@@ -37,6 +35,7 @@ def retry(  # noqa: PLR0913, PLR0917 – one parameter per option
     sku: options.Skus = None,
     edit: Edits = None,
     rehearse_delivery: options.RehearseDelivery = False,
+    allow_unpriced: options.AllowUnpriced = False,
     json: options.Json = False,
 ) -> None:
     """Do again what has failed, was refused, or whose outcome is not known.
@@ -50,8 +49,15 @@ def retry(  # noqa: PLR0913, PLR0917 – one parameter per option
     With REDIS_URL set your workers do it; without, it brings a worker and sees the batch through, as run does.
     """
     services = current_services()
-    batch_id = reading.find_batch(open_ledger(services), batch).id
-    done = retrying.retry(services, batch_id, Selection.of(only, sku), _edit(edit), rehearse_delivery=rehearse_delivery)
+    batch_id = batch_to_change(services, batch)
+    done = retrying.retry(
+        services,
+        batch_id,
+        Selection.of(only, sku),
+        _edit(edit),
+        rehearse_delivery=rehearse_delivery,
+        allow_unpriced=allow_unpriced,
+    )
     if not done.images:
         say_nothing_to_do(services, batch_id, "nothing of that kind has failed", json=json)
         return

@@ -11,14 +11,25 @@ import typer
 from tasks import health
 from tasks.cli import data
 from tasks.cli.console import errors, note, output, print_json, print_next
-from tasks.cli.finishing import next_command, say_goodbye
+from tasks.cli.finishing import next_command, open_ledger, say_goodbye
 from tasks.cli.wording import counted
+from tasks.cluster import require_same_ledger
 from tasks.core.states import State
 from tasks.devstack.stack import EmbeddedStack
 from tasks.ledger import reading, summing
 from tasks.services import Services
 
 _INTERRUPTED = 130
+
+
+def batch_to_change(services: Services, batch: str | None) -> str:
+    """The id of the batch that a command is about to change.
+
+    Raises InputError when there is none or several, ConfigurationError when the workers go by another ledger.
+    """
+    ledger = open_ledger(services)
+    require_same_ledger(services)
+    return reading.find_batch(ledger, batch).id
 
 
 def see_through(services: Services, batch_id: str, *, json: bool, again: str = "the same command") -> int:

@@ -80,6 +80,7 @@ _CLASSES: Mapping[str, tuple[str, str]] = {
     "budget": ("배치 예산 소진", "Budget reached"),
     "day_budget": ("하루 예산 소진", "Day's budget reached"),
     "failures": ("같은 오류 반복", "Same error again and again"),
+    "no_room": ("저장 공간 부족", "No room"),
     "publish": ("게시 전 확인 대기", "Waits to be looked at"),
     "cancelled": ("취소됨", "Cancelled"),
     "poison": ("작업자 비정상 종료", "Worker died of it"),
@@ -137,6 +138,10 @@ _MENDS: Mapping[str, tuple[str, str]] = {
     "failures": (
         "메시지의 원인을 해결한 뒤 `imagechord resume`으로 이어서 진행하세요.",
         "Mend what the message names, then go on with `imagechord resume`.",
+    ),
+    "no_room": (
+        "메시지에 나온 폴더의 공간을 비운 뒤 `imagechord resume`으로 이어서 진행하세요.",
+        "Free space in the folder that the message names, then go on with `imagechord resume`.",
     ),
     "publish": (
         "확인한 이미지는 `imagechord publish`로 게시하세요.",

@@ -153,6 +153,16 @@ def test_rehearsal_pictures_do_not_reach_a_shop(open_services: OpenServices) -> 
     assert retrying.retry(services, batch_id, Selection(), Edit(model="preview"), rehearse_delivery=True).images == 3
 
 
+def test_a_model_without_a_price_is_asked_for_by_name(open_services: OpenServices) -> None:
+    """Editing it in does not make it free."""
+    unpriced = '[models.drawn]\nprovider = "preview"\nmodel = "preview"\nsizes = { mode = "any" }\n'
+    services = open_services(models=MODELS + unpriced)
+    batch_id = failed_batch(services)
+    with pytest.raises(InputError, match="--allow-unpriced"):
+        retrying.retry(services, batch_id, Selection(), Edit(model="drawn"))
+    assert retrying.retry(services, batch_id, Selection(), Edit(model="drawn"), allow_unpriced=True).images == 3
+
+
 @pytest.mark.parametrize(
     ("selection", "says"),
     [
