@@ -19,7 +19,7 @@ from tasks.core.retry import BreakerRules
 from tasks.core.states import WAITING, State
 from tasks.ledger.engine import Ledger
 from tasks.ledger.rows import Delivery
-from tasks.ledger.schema import attempt, batch, hold, image, picture
+from tasks.ledger.schema import attempt, batch, hold, image, picture, worker
 from tasks.ledger.upsert import insert_new, insert_or_replace
 
 _UNSENT = (State.PLANNED, State.QUEUED)
@@ -208,11 +208,15 @@ def hold_failing(ledger: Ledger, batch_id: str, model: str, error: StepError, ru
 
 
 def _last_outcomes(batch_id: str, model: str, calls: int) -> Select[Any]:
-    """The latest first. Of the ledger's last calls only: a batch that others have overtaken fails on its own."""
+    """The latest first. Of the ledger's last calls only: a batch that others have overtaken fails on its own.
+
+    What a worker that died has left open says nothing about the model.
+    """
     recent = select(attempt).where(attempt.c.ended_at.is_not(None)).order_by(attempt.c.id.desc()).limit(_LOOKED_AT)
     some = recent.subquery()
     mine = and_(image.c.id == some.c.image_id, image.c.batch_id == batch_id, some.c.model == model)
-    return select(some.c.outcome).join(image, mine).order_by(some.c.id.desc()).limit(calls)
+    lived = and_(worker.c.id == some.c.worker_id, worker.c.died_at.is_(None))
+    return select(some.c.outcome).join(image, mine).join(worker, lived).order_by(some.c.id.desc()).limit(calls)
 
 
 def stop_delivery(ledger: Ledger, delivery: Delivery, step: StepName) -> None:

@@ -376,6 +376,16 @@ def test_other_batches_failures_do_not_count(scene: Scene) -> None:
     assert scene.image(theirs[3].image_id).state == State.QUEUED
 
 
+def test_a_worker_that_died_says_nothing_about_the_model(scene: Scene) -> None:
+    """All the calls that it had in flight are unknown alike; one dropped connection after them holds nothing."""
+    tickets, killed = scene.tickets(5), leases.register_worker(scene.ledger, "elsewhere", [])
+    for ticket in tickets[:3]:
+        scene.fail(scene.claim(ticket, killed), Ambiguous("the worker died"), Decision(end=State.FAILED))
+    leases.abandon(scene.ledger, killed)
+    assert not fail_one(scene, tickets[3], Ambiguous("dropped"))
+    assert holding.holds(scene.ledger, batch_of(scene, tickets[3])) == []
+
+
 def test_an_adopted_picture_needs_no_money(scene: Scene) -> None:
     """A message of a held model whose picture has come meanwhile goes on; with its whole batch it waits."""
     (buyer,) = (d.ticket for d in scene.release(scene.submit([planned(1, fingerprint="b" * 64)])))
