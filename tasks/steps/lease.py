@@ -16,6 +16,7 @@ from typing import Any
 import redis
 from celery import bootsteps
 from celery.exceptions import WorkerShutdown
+from celery.worker import state
 from kombu.exceptions import OperationalError
 
 from tasks import cluster
@@ -34,6 +35,8 @@ logger = logging.getLogger(__name__)
 _SWEEP_KEY = "imagechord:sweep"
 _REFUSED = 2
 """The exit code of a worker that does not fit in, as of a command with bad settings."""
+_PASSING = (LedgerUnavailable, redis.RedisError, OperationalError, OSError)
+_START_AGAIN_SECONDS = 1.0
 _LAST_WORD_SECONDS = 10.0
 """A thread that still waits for the broker then may be left to the end of the process."""
 
@@ -49,15 +52,7 @@ class Lease(bootsteps.StartStopStep):
     def start(self, worker: Any) -> None:
         """Register. Raises WorkerShutdown when the workers of this Redis have another ledger or staging."""
         services = current_services()
-        try:
-            membership = cluster.join(services)
-        except ConfigurationError as error:
-            logger.critical("this worker does not start: %s", error)
-            raise WorkerShutdown(_REFUSED) from None
-        # What this Redis held before it was emptied is lost; what is sent from here on is not.
-        broker_epoch(services)
-        queues = sorted(worker.app.amqp.queues.consume_from)
-        services.worker_id = register_worker(services.ledger, worker.hostname, queues)
+        membership = self._enrol(services, worker)
         # Apart: a broker that is silent must not keep the heartbeat from the ledger.
         self._threads = [
             self._thread("heartbeat", partial(_beat, services)),
@@ -69,6 +64,25 @@ class Lease(bootsteps.StartStopStep):
         # Not in `stop`: that comes while the pool still finishes calls which have been paid. When these have ended,
         # or been killed with the process, so has the lease.
         atexit.register(self._end, services)
+
+    def _enrol(self, services: Services, worker: Any) -> Membership:
+        """Register, for as long as it takes: where a machine starts, its broker may come after its workers."""
+        while True:
+            try:
+                membership = cluster.join(services)
+                # What this Redis held before it was emptied is lost; what is sent from here on is not.
+                broker_epoch(services)
+                queues = sorted(worker.app.amqp.queues.consume_from)
+                services.worker_id = register_worker(services.ledger, worker.hostname, queues)
+            except ConfigurationError as error:
+                logger.critical("this worker does not start: %s", error)
+                raise WorkerShutdown(_REFUSED) from None
+            except _PASSING as error:
+                logger.warning("this worker cannot start yet: %s", error)
+                state.maybe_shutdown()
+                self._stopping.wait(_START_AGAIN_SECONDS)
+            else:
+                return membership
 
     def _thread(self, name: str, act: Callable[[], None]) -> threading.Thread:
         every_seconds = current_services().settings.preferences.heartbeat_every_seconds
@@ -97,7 +111,7 @@ class Lease(bootsteps.StartStopStep):
                 logger.critical("this worker stops: %s", error)
                 os.kill(os.getpid(), signal.SIGTERM)
                 return
-            except (LedgerUnavailable, redis.RedisError, OperationalError, OSError) as error:
+            except _PASSING as error:
                 logger.warning("lease: no %s this time: %s", name, error)
             except Exception:
                 logger.exception("lease: unexpected error")

@@ -160,3 +160,26 @@ def test_results_that_expire(make_stack: MakeStack, api: AnycapApi, slack: Slack
             running.stack.redis.delete(*found)
         threading.Event().wait(0.2)  # again and again: new ones come with each wave
     running.check_completed()
+
+
+def test_a_worker_that_starts_before_its_broker(make_stack: MakeStack, network: FaultProxy) -> None:
+    """It says what it waits for, and begins when the broker is there."""
+    stack = make_stack(NERVOUS, IMAGECHORD_REDIS_URL=f"redis://127.0.0.1:{network.port}/0")
+    with network.refusing():
+        early = Worker(stack, "early", ())
+        stack.workers.append(early)
+        wait_until(lambda: "cannot start yet" in early.words, 30, "what it waits for")
+        assert early.process.poll() is None
+    batch_id = stack.run(rows(NAMES[:4]))
+    assert set(stack.states(batch_id).values()) == {State.PUBLISHED}
+
+
+def test_a_worker_that_waits_for_its_broker_can_be_stopped(make_stack: MakeStack, network: FaultProxy) -> None:
+    """TERM ends it, although nothing has begun."""
+    stack = make_stack(NERVOUS, IMAGECHORD_REDIS_URL=f"redis://127.0.0.1:{network.port}/0")
+    with network.refusing():
+        early = Worker(stack, "early", ())
+        stack.workers.append(early)
+        wait_until(lambda: "cannot start yet" in early.words, 30, "what it waits for")
+        early.terminate()
+        early.process.wait(10)
