@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 _EVERY_SECONDS = 30.0
 _PICTURES = 500
-"""Looked at in one pass: more than a cluster makes in that time, and soon done."""
+"""Looked at in one pass, which is soon done: over a million a day."""
 _SCRATCH_KEPT = timedelta(hours=1)
 
 

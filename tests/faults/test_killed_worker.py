@@ -6,13 +6,17 @@ from collections import Counter
 
 from sqlalchemy import func, select
 
+from tasks.cli.finishing import exit_code
+from tasks.core.selection import Selection
 from tasks.core.states import State
 from tasks.ledger.schema import image
+from tasks.retrying import retry
 from tests.integration.conftest import MakeStack
 from tests.integration.stack import NERVOUS, Stack, prompt_of, rows
 from tests.stand_ins.anycap_api import AnycapApi, Fault
 from tests.stand_ins.cms import CmsFault, CmsStandIn
 from tests.stand_ins.flaky_s3 import FlakyS3, S3Fault
+from tests.stand_ins.http_server import Reply
 from tests.stand_ins.s3_server import S3Server
 from tests.stand_ins.slack import SlackStandIn
 from tests.waiting import wait_until
@@ -53,6 +57,48 @@ def test_killed_while_it_buys(make_stack: MakeStack, api: AnycapApi) -> None:
         check_healed(stack, api, batch_id, slack)
         assert api.charges_for(stuck) == 2
         assert unknown_calls(stack) >= 1
+
+
+def test_killed_while_it_buys_and_nobody_may_risk_a_second_payment(make_stack: MakeStack, api: AnycapApi) -> None:
+    """With ``on_unknown = "hold"`` the call is not made again: the batch rests as waiting until a person decides."""
+    stuck = prompt_of("cup-3")
+    api.fault_for = lambda prompt, number: Fault.HANG_AFTER_CHARGE if (prompt, number) == (stuck, 1) else None
+    with SlackStandIn() as slack:
+        stack = make_stack(f'{NERVOUS}on_unknown = "hold"\n', **slack.environment)
+        first = stack.start_worker("first")
+        batch_id = stack.submit(rows(NAMES))
+        stack.start(batch_id)
+        wait_until(lambda: stack.counts(batch_id).published == len(NAMES) - 1, what="the others")
+        first.kill()
+        stack.start_worker("second")
+        stack.wait(batch_id, HEALED_WITHIN_SECONDS)
+        assert stack.states(batch_id)["cup-3"] is State.UNKNOWN
+        assert exit_code(stack.counts(batch_id)) == 3
+        assert api.charges_for(stuck) == 1
+        assert stack.counts(batch_id).spent_usd_micros == 30_000 * len(NAMES)
+        assert [message["text"][0] for message in slack.messages] == ["🚀", "⚠"]
+        assert retry(stack.services, batch_id, Selection.of("unknown")).uncertain == 1
+        stack.wait(batch_id, HEALED_WITHIN_SECONDS)
+        assert set(stack.states(batch_id).values()) == {State.PUBLISHED}
+        assert api.charges_for(stuck) == 2
+
+
+def test_killed_while_it_tells_the_end(make_stack: MakeStack, api: AnycapApi) -> None:
+    """Nobody knows whether that summary came: it is sent again, with true numbers. Only then may it come twice."""
+    with SlackStandIn(Reply(200, "ok"), Reply(200, "ok", delay_seconds=30)) as slack:
+        stack = make_stack(NERVOUS, **slack.environment)
+        first = stack.start_worker("first")
+        batch_id = stack.submit(rows(NAMES))
+        stack.start(batch_id)
+        wait_until(lambda: len(slack.requests) == 2, what="the summary under way")
+        first.kill()
+        stack.start_worker("second")
+        stack.wait(batch_id, HEALED_WITHIN_SECONDS)
+        told = [request.json()["text"] for request in slack.requests]
+        assert [text[0] for text in told] == ["🚀", "✅", "✅"]
+        assert told[1] == told[2]
+        assert "6/6" in told[2]
+        assert len(api.charges) == len(NAMES)
 
 
 def test_killed_while_it_uploads(make_stack: MakeStack, api: AnycapApi, moto_server: S3Server) -> None:

@@ -167,6 +167,19 @@ def test_the_second_run_buys_nothing(customer: Shop, api: AnycapApi) -> None:
     assert customer.json("plan", "products.csv", *MODEL, "--fresh")["to_buy"] == {"nano-banana-2": 3}
 
 
+def test_a_changed_row_buys_only_that_row(customer: Shop, api: AnycapApi) -> None:
+    """The others' pictures are published again without paying; --fresh pays for all of them."""
+    customer.write("products.csv", ARTICLE)
+    customer.call("run", "products.csv", *MODEL)
+    header, first, *others = ARTICLE.strip().split("\n")
+    customer.write("products.csv", "\n".join([header, first + " changed", *others]))
+    changed = json.loads(customer.call("run", "products.csv", *MODEL, "--json").stdout)
+    assert (changed["published"], changed["reused"], len(api.charges)) == (3, 2, 4)
+    assert "changed" in api.charges[-1].prompt
+    fresh = json.loads(customer.call("run", "products.csv", *MODEL, "--fresh", "--json").stdout)
+    assert (fresh["published"], fresh["reused"], len(api.charges)) == (3, 0, 7)
+
+
 def test_ctrl_c_finishes_what_is_being_bought_and_the_same_command_goes_on(customer: Shop, api: AnycapApi) -> None:
     """Exit 130 with the batch's name; the second run resumes that batch, and no prompt is paid for twice."""
     rows = [f"SKU-{number},Mug {number},white\n" for number in range(30)]
