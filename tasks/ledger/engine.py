@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -21,6 +23,7 @@ from tasks.ledger.trouble import passing_trouble
 from tasks.ledger.turns import WriteTurn
 
 _BUSY_TIMEOUT_SECONDS = 30.0
+_LOOK_AGAIN_SECONDS = 0.02
 
 
 def parse_database_url(text: str) -> URL:
@@ -147,14 +150,14 @@ def _sqlite_engine(url: URL) -> Engine:
         json_serializer=_as_json,
     )
 
+    waits_seconds = float(str(engine.url.query["timeout"]))
+
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: Any) -> None:
         # pysqlite's own transaction control starts transactions late and DEFERRED; ours are explicit.
         connection.isolation_level = None
-        cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode=WAL")
-        cursor.execute("PRAGMA foreign_keys=ON")
-        cursor.close()
+        _to_wal(connection, waits_seconds)
+        connection.execute("PRAGMA foreign_keys=ON").close()
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
@@ -169,3 +172,17 @@ def _sqlite_engine(url: URL) -> Engine:
         sqlite.execute("BEGIN IMMEDIATE")
 
     return engine
+
+
+def _to_wal(connection: sqlite3.Connection, waits_seconds: float) -> None:
+    """Turn a file's first journal into a WAL. SQLite does not wait there for whoever writes, whatever its timeout."""
+    deadline = time.monotonic() + waits_seconds
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL").close()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(_LOOK_AGAIN_SECONDS)
+        else:
+            return

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import sqlite3
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
@@ -86,3 +88,16 @@ def test_postgresql_is_never_migrated_by_surprise(postgres_server: PostgresServe
         assert current_revision(ledger) is None
         upgrade(ledger)
         require_current(ledger)
+
+
+def test_a_new_file_that_somebody_is_writing(tmp_path: Path) -> None:
+    """Two commands that begin a ledger at the same moment: the second one waits, where SQLite itself would not."""
+    file = tmp_path / "ledger.sqlite3"
+    with closing(sqlite3.connect(file, isolation_level=None, check_same_thread=False)) as first:
+        first.execute("BEGIN IMMEDIATE")
+        done = threading.Timer(0.5, first.execute, ["COMMIT"])
+        done.start()
+        with closing(Ledger(parse_database_url(f"sqlite:///{file}"))) as second:
+            require_current(second)
+            assert current_revision(second) == HEAD
+        done.join()
