@@ -30,12 +30,12 @@ COUNTED_IN_A_ROW = frozenset(ErrorClass) - {
     ErrorClass.ACCOUNT,  # holds the model at once
     ErrorClass.REFUSED,  # says something about the prompt
 }
-"""Errors that hold the model when many calls in a row have met them."""
+"""Errors that hold the model when an image is given up for one and many calls in a row have met the same."""
 
 
 @dataclass(frozen=True, slots=True)
 class BreakerRules:
-    """So many ``calls`` in a row that fail alike hold their model; one that is overloaded is tried again by itself."""
+    """So many ``calls`` in a row that fail alike hold their model; one that is overloaded goes on by itself, later."""
 
     calls: int = 10
     overloaded_seconds: float = 1800.0
@@ -60,13 +60,15 @@ class Failure:
 class Decision:
     """``wait_seconds`` is set exactly when the image is tried again; ``end`` exactly when it is not.
 
-    ``holds_others``: every other image of the model, or in delivery of the batch, would meet the same end; hold them.
+    ``holds_others``: every other image of the model, or in delivery of the batch, would meet the same end; hold them,
+    for ``hold_seconds`` if that is set.
     ``parks``: the image waits in the ledger until its destination is back, and its tries begin anew then.
     """
 
     wait_seconds: float | None = None
     end: State | None = None
     holds_others: bool = False
+    hold_seconds: float | None = None
     parks: bool = False
 
     @property
@@ -103,6 +105,12 @@ def after_generate(failure: Failure, rules: RetryRules) -> Decision:  # noqa: PL
             if failure.attempts >= rules.max_attempts:
                 return Decision(end=State.FAILED)
             return Decision(wait_seconds=max(asked or 0.0, backoff_seconds(failure.attempts)))
+
+
+def after_failing_alike(error_class: ErrorClass, rules: BreakerRules) -> Decision:
+    """What follows instead of giving an image up, when it is not the image."""
+    overloaded = error_class is ErrorClass.OVERLOADED
+    return Decision(end=State.HELD, holds_others=True, hold_seconds=rules.overloaded_seconds if overloaded else None)
 
 
 def _after_unknown(failure: Failure, rules: RetryRules) -> Decision:

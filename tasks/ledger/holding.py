@@ -7,7 +7,7 @@ second transaction, which the sweep repeats should its caller die: a hundred tho
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, delete, or_, select, update
@@ -15,7 +15,6 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, delete, or_, sel
 from tasks.core.dispatch import StepName
 from tasks.core.errors import ErrorClass, NoRoom, StagingFailed, StepError
 from tasks.core.holds import WHOLE, Hold, Reason
-from tasks.core.retry import BreakerRules
 from tasks.core.states import WAITING, State
 from tasks.ledger.engine import Ledger
 from tasks.ledger.rows import Delivery
@@ -192,19 +191,11 @@ def publish_held(ledger: Ledger, batch_id: str, keys: Iterable[str] | None = Non
     return moved
 
 
-def hold_failing(ledger: Ledger, batch_id: str, model: str, error: StepError, rules: BreakerRules) -> bool:
-    """Hold a model of a batch when its last calls have all come to the error's class; whether that is new."""
+def all_failed(ledger: Ledger, batch_id: str, model: str, error_class: ErrorClass, calls: int) -> bool:
+    """Whether the last ``calls`` calls of a batch's model have all come to this error."""
     with ledger.read() as connection:
-        last = connection.scalars(_last_outcomes(batch_id, model, rules.calls)).all()
-    if len(last) < rules.calls or set(last) != {error.error_class}:
-        return False
-    message = f"the last {rules.calls} calls failed alike; the latest: {error}"
-    passes = error.error_class is ErrorClass.OVERLOADED
-    until = datetime.now(UTC) + timedelta(seconds=rules.overloaded_seconds) if passes else None
-    with ledger.write() as connection:
-        began = put_on_hold(connection, batch_id, model, Reason.FAILURES, message, until)
-    apply_holds(ledger, batch_id)
-    return began
+        last = connection.scalars(_last_outcomes(batch_id, model, calls)).all()
+    return len(last) == calls and set(last) <= {error_class}
 
 
 def _last_outcomes(batch_id: str, model: str, calls: int) -> Select[Any]:

@@ -100,17 +100,19 @@ def settle_failure(ledger: Ledger, claim: Claim, error: StepError, decision: Dec
             trace_id=error.trace_id,
             cost_usd_micros=spent,
         )
-        began = decision.holds_others and _hold_others(connection, claim, error)
+        began = decision.holds_others and _hold_others(connection, claim, error, decision)
         book(connection, claim, spent)
     if began:
         holding.apply_holds(ledger, claim.batch_id)
     return began
 
 
-def _hold_others(connection: Connection, claim: Claim, error: StepError) -> bool:
+def _hold_others(connection: Connection, claim: Claim, error: StepError, decision: Decision) -> bool:
     """Do not let ten thousand images find out one by one."""
+    seconds = decision.hold_seconds
+    until = None if seconds is None else datetime.now(UTC) + timedelta(seconds=seconds)
     reason = holding.reason_of(error)
-    return holding.put_on_hold(connection, claim.batch_id, claim.spec["alias"], reason, str(error))
+    return holding.put_on_hold(connection, claim.batch_id, claim.spec["alias"], reason, str(error), until)
 
 
 def _cost_of(claim: Claim, error: StepError) -> int:

@@ -14,10 +14,10 @@ from tasks.core.catalogue import ModelSpec
 from tasks.core.dispatch import StepName, Ticket
 from tasks.core.errors import Ambiguous, ErrorClass, NoRoom, StagingFailed, StepError, Superseded
 from tasks.core.limits import rate_limit_text
-from tasks.core.retry import COUNTED_IN_A_ROW, Decision, Failure, after_generate
+from tasks.core.retry import COUNTED_IN_A_ROW, Decision, Failure, after_failing_alike, after_generate
 from tasks.core.states import State
 from tasks.ledger.claiming import NoClaim, Stopped, claim
-from tasks.ledger.holding import apply_holds, hold_failing
+from tasks.ledger.holding import all_failed, apply_holds
 from tasks.ledger.rows import Claim
 from tasks.ledger.settling import Bought, settle_failure, settle_generated
 from tasks.services import Services, current_services
@@ -91,8 +91,6 @@ def _fail(services: Services, mine: Turn, claimed: Claim, error: StepError, trie
     # Before the settlement: others are about to make the same call.
     slow_down(services, model, error, decision.wait_seconds or 1.0)
     began = settle_failure(services.ledger, claimed, error, decision)
-    if error.error_class in COUNTED_IN_A_ROW:
-        began |= hold_failing(services.ledger, claimed.batch_id, model, error, services.breaker_rules)
     if began:
         say_held(services, claimed.batch_id)
     follow(services, claimed, StepName.GENERATE, error, decision)
@@ -109,7 +107,16 @@ def _decide(services: Services, claimed: Claim, error: StepError, tries: int) ->
         unsent=tries + 1,
         retry_after_seconds=error.retry_after_seconds,
     )
-    return after_generate(failure, services.retry_rules)
+    decision = after_generate(failure, services.retry_rules)
+    if decision.end is State.FAILED and error.error_class in COUNTED_IN_A_ROW and _all_fail(services, claimed, error):
+        return after_failing_alike(error.error_class, services.breaker_rules)
+    return decision
+
+
+def _all_fail(services: Services, claimed: Claim, error: StepError) -> bool:
+    """Whether it is not this image: the calls before this one have come to the same."""
+    before = services.breaker_rules.calls - 1
+    return all_failed(services.ledger, claimed.batch_id, claimed.spec["alias"], error.error_class, before)
 
 
 def _register(spec: ModelSpec) -> None:

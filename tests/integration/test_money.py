@@ -76,7 +76,7 @@ def test_calls_that_all_fail_alike_are_not_tried_ten_thousand_times(make_stack: 
         stack.wait(batch_id, 90)
         counts = stack.counts(batch_id).counts
         assert counts[State.PUBLISHED] == 3
-        assert 10 <= counts[State.FAILED] <= 10 + 8  # those in flight
+        assert 9 <= counts[State.FAILED] < 9 + 8  # those that were settled at the same moment
         assert counts[State.HELD] == 60 - counts[State.FAILED]
         told = [message["text"][0] for message in slack.messages]
         assert told == ["🚀", "⏸", "⚠"]
@@ -86,8 +86,8 @@ def test_calls_that_all_fail_alike_are_not_tried_ten_thousand_times(make_stack: 
 
 def test_a_provider_in_trouble_is_tried_again_later(make_stack: MakeStack, api: AnycapApi) -> None:
     """A hold for overload ends by itself: nothing fails, nobody has to get up, and the batch completes."""
-    api.fault_for = lambda _prompt, _number: Fault.SERVER_ERROR if len(api.calls) < 30 else None
-    stack = make_stack(f"{NERVOUS}hold_after_failures = 8\noverloaded_hold_minutes = 0.05\nmax_attempts = 20\n")
+    api.fault_for = lambda _prompt, _number: Fault.SERVER_ERROR if len(api.calls) < 56 else None
+    stack = make_stack(f"{NERVOUS}hold_after_failures = 8\noverloaded_hold_minutes = 0.05\n")
     stack.start_worker()
     batch_id = stack.submit(rows(CUPS))
     stack.start(batch_id)

@@ -11,9 +11,9 @@ from tasks.core.day_budget import DayBudget
 from tasks.core.dispatch import StepName, Ticket
 from tasks.core.errors import Account, Ambiguous, Invalid, Overloaded, StepError, Superseded
 from tasks.core.holds import WHOLE, Reason
-from tasks.core.retry import BreakerRules, Decision
+from tasks.core.retry import BreakerRules, Decision, after_failing_alike
 from tasks.core.states import State
-from tasks.ledger import delivering, holding, leases, sweeping
+from tasks.ledger import delivering, holding, leases, settling, sweeping
 from tasks.ledger.claiming import NoClaim, Stopped, claim, claim_of
 from tasks.ledger.dispatching import redispatch
 from tasks.ledger.rows import Claim
@@ -335,9 +335,11 @@ ALIKE = BreakerRules(calls=3, overloaded_seconds=60.0)
 
 
 def fail_one(scene: Scene, ticket: Ticket, error: StepError) -> bool:
-    """A call that ends its image; whether the model is held from now on."""
-    scene.fail(scene.claim(ticket), error, Decision(end=State.FAILED))
-    return holding.hold_failing(scene.ledger, batch_of(scene, ticket), MODEL, error, ALIKE)
+    """A call after which its image is given up, unless it is not the image; whether the model is held from now on."""
+    claimed, decision = scene.claim(ticket), Decision(end=State.FAILED)
+    if holding.all_failed(scene.ledger, claimed.batch_id, MODEL, error.error_class, ALIKE.calls - 1):
+        decision = after_failing_alike(error.error_class, ALIKE)
+    return settling.settle_failure(scene.ledger, claimed, error, decision)
 
 
 def test_calls_that_fail_alike_hold_the_model(scene: Scene) -> None:
@@ -355,7 +357,7 @@ def test_calls_that_fail_alike_hold_the_model(scene: Scene) -> None:
     assert (found.model, found.reason) == (MODEL, Reason.FAILURES)
     assert "503" in found.message
     assert found.until is not None  # it may be over in a while
-    assert {scene.image(ticket.image_id).state for ticket in tickets[8:]} == {State.HELD}
+    assert {scene.image(ticket.image_id).state for ticket in tickets[7:]} == {State.HELD}
 
 
 def test_what_will_not_mend_itself_waits_for_a_person(scene: Scene) -> None:

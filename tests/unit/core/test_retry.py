@@ -3,7 +3,17 @@ from __future__ import annotations
 import pytest
 
 from tasks.core.errors import ErrorClass
-from tasks.core.retry import PARKED, Decision, Failure, RetryRules, after_delivery, after_generate, backoff_seconds
+from tasks.core.retry import (
+    PARKED,
+    BreakerRules,
+    Decision,
+    Failure,
+    RetryRules,
+    after_delivery,
+    after_failing_alike,
+    after_generate,
+    backoff_seconds,
+)
 from tasks.core.states import State
 
 RULES = RetryRules()
@@ -77,3 +87,10 @@ def test_a_wait_of_more_than_a_minute_goes_to_the_ledger(wait: float | None, giv
 def test_a_parked_image_goes_to_the_ledger() -> None:
     """However short its wait may be: nobody knows when its destination is back."""
     assert PARKED.gives_back
+
+
+@pytest.mark.parametrize(("error_class", "seconds"), [(ErrorClass.OVERLOADED, 60.0), (ErrorClass.INVALID, None)])
+def test_an_image_is_not_given_up_for_what_all_meet(error_class: ErrorClass, seconds: float | None) -> None:
+    """It waits with the others of its model: for a while when the provider is overloaded, else for a person."""
+    decision = after_failing_alike(error_class, BreakerRules(overloaded_seconds=60.0))
+    assert decision == Decision(end=State.HELD, holds_others=True, hold_seconds=seconds)
