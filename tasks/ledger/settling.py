@@ -125,7 +125,8 @@ def _cost_of(claim: Claim, error: StepError) -> int:
 def _next(claim: Claim, error: StepError, decision: Decision, now: datetime) -> dict[str, Any]:
     free = error.error_class in {ErrorClass.RATE_LIMITED, ErrorClass.NOT_SENT}
     values: dict[str, Any] = {
-        "error_class": error.error_class,
+        # What ends with the hold, ends for this image too.
+        "error_class": holding.reason_of(error) if decision.holds_others else error.error_class,
         "error_step": "generate",
         "error_message": str(error),
         "attempts": claim.attempt - 1 if free else claim.attempt,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 
 from tasks.core.holds import Reason
@@ -86,12 +87,18 @@ def test_calls_that_all_fail_alike_are_not_tried_ten_thousand_times(make_stack: 
 
 def test_a_provider_in_trouble_is_tried_again_later(make_stack: MakeStack, api: AnycapApi) -> None:
     """A hold for overload ends by itself: nothing fails, nobody has to get up, and the batch completes."""
-    api.fault_for = lambda _prompt, _number: Fault.SERVER_ERROR if len(api.calls) < 56 else None
-    stack = make_stack(f"{NERVOUS}hold_after_failures = 8\noverloaded_hold_minutes = 0.05\n")
+    over = threading.Event()
+    api.fault_for = lambda _prompt, _number: None if over.is_set() else Fault.SERVER_ERROR
+    stack = make_stack(f"{NERVOUS}hold_after_failures = 8\noverloaded_hold_minutes = 0.1\n")
     stack.start_worker()
     batch_id = stack.submit(rows(CUPS))
     stack.start(batch_id)
-    wait_until(lambda: stack.counts(batch_id).published == len(CUPS), 90, "all pictures")
+    wait_until(lambda: holding.holds(stack.services.ledger, batch_id), 60, "a hold")
+    (hold,) = holding.holds(stack.services.ledger, batch_id)
+    assert (hold.model, hold.reason) == ("quick", Reason.FAILURES)
+    assert hold.until is not None
+    over.set()
+    wait_until(lambda: stack.counts(batch_id).published == len(CUPS), 60, "all pictures")
     assert len(api.charges) == len(CUPS)
-    assert stack.counts(batch_id).round > 1
+    assert stack.counts(batch_id).round == 2
     assert holding.holds(stack.services.ledger, batch_id) == []
