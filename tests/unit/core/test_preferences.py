@@ -37,6 +37,7 @@ def test_the_shipped_file_names_every_setting() -> None:
         ({"key_pattern": "x.png"}, "gives every picture the same key; add {sku}"),
         ({"wave_min_images": 501}, "imagechord.toml: wave_min_images is more than wave_max_images"),
         ({"heartbeat_expires_seconds": 9}, "heartbeat_expires_seconds must be at least twice heartbeat_every_seconds"),
+        ({"delivery_pause_seconds": 90}, "delivery_longest_pause_seconds is less than delivery_pause_seconds"),
         ({"manual_design": {"usd_per_image_low": -1}}, "manual_design.usd_per_image_low = -1: input should be"),
     ],
 )
