@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
-from datetime import timedelta
 
 from redis import RedisError
 
@@ -113,8 +112,8 @@ def _join_staging(services: Services) -> str:
 
 def _nothing_waits_elsewhere(services: Services) -> bool:
     """Whether no other worker lives and no picture is lost when this staging becomes the cluster's."""
-    expires = timedelta(seconds=services.settings.preferences.heartbeat_expires_seconds)
-    return not leases.live_queues(services.ledger, expires) and not needs_staging(services.ledger)
+    lease = services.settings.preferences.lease
+    return not leases.live_queues(services.ledger, lease) and not needs_staging(services.ledger)
 
 
 def _read_mark(staging: Staging) -> str | None:

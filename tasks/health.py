@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from datetime import timedelta
 from functools import wraps
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -208,5 +207,4 @@ def unserved_queues(services: Services, models: Iterable[str]) -> list[str]:
 
 
 def _live_queues(services: Services) -> set[str]:
-    expires = timedelta(seconds=services.settings.preferences.heartbeat_expires_seconds)
-    return leases.live_queues(services.ledger, expires)
+    return leases.live_queues(services.ledger, services.settings.preferences.lease)

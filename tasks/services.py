@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from tasks.limits.limiter import Limiter
 
 _CMS_LONGEST_SECONDS = 300.0
-_MARGIN_SECONDS = 60.0
+AFTER_CALL_SECONDS = 60.0
 """For what comes after a call's deadline: decoding, staging and the ledger."""
 
 _T = TypeVar("_T")
@@ -84,7 +84,7 @@ class Services:
         """What is limited: every model of the catalogue, and the CMS when one is called."""
         settings = self.settings
         models = [
-            Limited(spec.alias, spec.limits, spec.deadline_seconds + _MARGIN_SECONDS)
+            Limited(spec.alias, spec.limits, spec.deadline_seconds + AFTER_CALL_SECONDS)
             for spec in settings.catalogue.models.values()
         ]
         if settings.get("CMS_URL") is None:

@@ -133,3 +133,8 @@ class Catalogue(Strict):
     templates: Mapping[str, TemplateSpec]
     columns: Mapping[str, tuple[str, ...]]
     default_model: str = "nano-banana-2"
+
+    @property
+    def longest_deadline_seconds(self) -> float:
+        """After so long no call of any model is under way."""
+        return max(spec.deadline_seconds for spec in self.models.values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
@@ -78,6 +79,11 @@ class Preferences(Strict):
         except ConfigurationError as error:
             raise ValueError(str(error)) from error
         return pattern
+
+    @property
+    def lease(self) -> timedelta:
+        """How long a worker's claims are its own without a heartbeat."""
+        return timedelta(seconds=self.heartbeat_expires_seconds)
 
     @model_validator(mode="after")
     def _fits_together(self) -> Preferences:

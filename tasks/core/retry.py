@@ -24,15 +24,6 @@ class RetryRules:
     on_unknown: Policy = "retry_once"
 
 
-COUNTED_IN_A_ROW = frozenset(ErrorClass) - {
-    ErrorClass.RATE_LIMITED,  # pauses the model
-    ErrorClass.NOT_SENT,  # holds the image by itself
-    ErrorClass.ACCOUNT,  # holds the model at once
-    ErrorClass.REFUSED,  # says something about the prompt
-}
-"""Errors that hold the model when an image is given up for one and many calls in a row have met the same."""
-
-
 @dataclass(frozen=True, slots=True)
 class BreakerRules:
     """So many ``calls`` in a row that fail alike hold their model; one that is overloaded goes on by itself, later."""

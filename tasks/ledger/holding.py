@@ -43,8 +43,12 @@ def put_on_hold(  # noqa: PLR0913, PLR0917 – the columns of a row
     connection: Connection, batch_id: str, model: str, reason: Reason, message: str, until: datetime | None = None
 ) -> bool:
     """Hold a model of a batch (or ``WHOLE``); whether it was not held yet. The images follow by :func:`apply_holds`."""
+    return insert_new(connection, hold, list(hold.primary_key), _row(batch_id, model, reason, message, until))
+
+
+def _row(batch_id: str, model: str, reason: Reason, message: str, until: datetime | None = None) -> dict[str, Any]:
     values = {"batch_id": batch_id, "model": model, "reason": reason, "message": message, "until": until}
-    return insert_new(connection, hold, list(hold.primary_key), values | {"since": datetime.now(UTC)})
+    return values | {"since": datetime.now(UTC)}
 
 
 def hold_batch(ledger: Ledger, batch_id: str, reason: Reason, message: str) -> bool:
@@ -94,8 +98,7 @@ def cancel(ledger: Ledger, batch_id: str) -> None:
 
 def _replace_hold(connection: Connection, batch_id: str, reason: Reason, message: str) -> None:
     """A person's word counts for more than what has held the batch before."""
-    values = {"batch_id": batch_id, "model": WHOLE, "reason": reason, "message": message, "until": None}
-    insert_or_replace(connection, hold, list(hold.primary_key), values | {"since": datetime.now(UTC)})
+    insert_or_replace(connection, hold, list(hold.primary_key), _row(batch_id, WHOLE, reason, message))
 
 
 def apply_holds(ledger: Ledger, batch_id: str | None = None) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, case, select
+from sqlalchemy import Column, Row, Table, case, select
 
 from tasks.core.errors import InputError
 from tasks.core.pictures import Size
@@ -226,25 +226,21 @@ def skipped_rows(ledger: Ledger, batch_id: str) -> Iterator[SkippedRow]:
 
 def attempts(ledger: Ledger, batch_id: str, key: str) -> list[AttemptRow]:
     """Every paid call for a key, oldest first."""
-    columns = [getattr(attempt.c, name) for name in AttemptRow.__slots__]
-    with ledger.read() as connection:
-        rows = connection.execute(
-            select(*columns)
-            .join(image, image.c.id == attempt.c.image_id)
-            .where(image.c.batch_id == batch_id, image.c.key == key)
-            .order_by(attempt.c.id)
-        ).all()
-    return [AttemptRow(*row) for row in rows]
+    columns = [attempt.c[name] for name in AttemptRow.__slots__]
+    return [AttemptRow(*row) for row in _history(ledger, attempt, columns, batch_id, key)]
 
 
 def revisions(ledger: Ledger, batch_id: str, key: str) -> list[RevisionRow]:
     """What the pictures of a key were before each retry, oldest first."""
     columns = [image.c.variant, *(revision.c[name] for name in RevisionRow.__slots__[1:])]
+    return [RevisionRow(*row) for row in _history(ledger, revision, columns, batch_id, key)]
+
+
+def _history(
+    ledger: Ledger, table: Table, columns: Sequence[Column[Any]], batch_id: str, key: str
+) -> Sequence[Row[*tuple[Any, ...]]]:
+    """What a table of things that happened to images has on those of a key, oldest first."""
+    of_key = (image.c.batch_id == batch_id, image.c.key == key)
+    query = select(*columns).join_from(table, image, image.c.id == table.c.image_id).where(*of_key)
     with ledger.read() as connection:
-        rows = connection.execute(
-            select(*columns)
-            .join(image, image.c.id == revision.c.image_id)
-            .where(image.c.batch_id == batch_id, image.c.key == key)
-            .order_by(revision.c.id)
-        ).all()
-    return [RevisionRow(*row) for row in rows]
+        return connection.execute(query.order_by(table.c.id)).all()

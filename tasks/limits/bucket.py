@@ -37,7 +37,6 @@ class Bucket:
         self.lock = threading.RLock()
         self.timer: Any = None
         self.timer_due = 0.0
-        self.wants_slot = False
         self._limiter = limiter
         self._reserved: Grant | None = None
         self._reserved_at = 0.0

@@ -14,7 +14,7 @@ from tasks.core.catalogue import ModelSpec
 from tasks.core.dispatch import StepName, Ticket
 from tasks.core.errors import Ambiguous, ErrorClass, NoRoom, StagingFailed, StepError, Superseded
 from tasks.core.limits import rate_limit_text
-from tasks.core.retry import COUNTED_IN_A_ROW, Decision, Failure, after_failing_alike, after_generate
+from tasks.core.retry import Decision, Failure, after_failing_alike, after_generate
 from tasks.core.states import State
 from tasks.ledger.claiming import NoClaim, Stopped, claim
 from tasks.ledger.holding import all_failed, apply_holds
@@ -87,11 +87,10 @@ def _fail(services: Services, mine: Turn, claimed: Claim, error: StepError, trie
     """Settle a failed call as the retry table says."""
     if error.error_class is ErrorClass.NOT_SENT:
         mine.outcome = Outcome.NO_CALL
-    decision, model = _decide(services, claimed, error, tries), claimed.spec["alias"]
+    decision = _decide(services, claimed, error, tries)
     # Before the settlement: others are about to make the same call.
-    slow_down(services, model, error, decision.wait_seconds or 1.0)
-    began = settle_failure(services.ledger, claimed, error, decision)
-    if began:
+    slow_down(services, claimed.spec["alias"], error, decision.wait_seconds or 1.0)
+    if settle_failure(services.ledger, claimed, error, decision):
         say_held(services, claimed.batch_id)
     follow(services, claimed, StepName.GENERATE, error, decision)
 
@@ -108,7 +107,7 @@ def _decide(services: Services, claimed: Claim, error: StepError, tries: int) ->
         retry_after_seconds=error.retry_after_seconds,
     )
     decision = after_generate(failure, services.retry_rules)
-    if decision.end is State.FAILED and error.error_class in COUNTED_IN_A_ROW and _all_fail(services, claimed, error):
+    if decision.end is State.FAILED and _all_fail(services, claimed, error):
         return after_failing_alike(error.error_class, services.breaker_rules)
     return decision
 

@@ -9,7 +9,6 @@ import os
 import signal
 import threading
 from collections.abc import Callable
-from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -121,8 +120,7 @@ class Lease(bootsteps.StartStopStep):
 
 def _beat(services: Services) -> None:
     """Prolong the lease."""
-    expires = timedelta(seconds=services.settings.preferences.heartbeat_expires_seconds)
-    beat(services.ledger, services.worker_id, expires)
+    beat(services.ledger, services.worker_id, services.settings.preferences.lease)
 
 
 def _attend(services: Services, membership: Membership) -> None:

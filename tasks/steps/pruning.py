@@ -53,8 +53,7 @@ class Pruner:
 
 def _empty_scratch(services: Services) -> None:
     """Folders of calls whose worker was killed; none that lives is as old."""
-    longest = max(spec.deadline_seconds for spec in services.settings.catalogue.models.values())
-    oldest = time.time() - longest - _SCRATCH_KEPT.total_seconds()
+    oldest = time.time() - services.settings.catalogue.longest_deadline_seconds - _SCRATCH_KEPT.total_seconds()
     scratch = services.settings.home / "scratch"
     for folder in scratch.iterdir() if scratch.is_dir() else ():
         if folder.lstat().st_mtime < oldest:

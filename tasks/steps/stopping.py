@@ -18,15 +18,13 @@ from billiard import active_children
 
 from tasks.core.errors import LedgerUnavailable
 from tasks.ledger import leases
-from tasks.services import Services
+from tasks.services import AFTER_CALL_SECONDS, Services
 
 logger = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 1.0
 _STRANDED_SECONDS = 10.0
 """So long a worker that is to stop waits for a broker that is away, when no call of its own is in flight."""
-_MARGIN_SECONDS = 60.0
-"""For what comes after the longest call: decoding, staging and the ledger."""
 _RELEASE_SECONDS = 2.0
 _EXIT_CODE = 1
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
@@ -87,7 +85,7 @@ class Stop:
         settings = self._services.settings
         if settings.preferences.stop_within_seconds:
             return settings.preferences.stop_within_seconds
-        return max(spec.deadline_seconds for spec in settings.catalogue.models.values()) + _MARGIN_SECONDS
+        return settings.catalogue.longest_deadline_seconds + AFTER_CALL_SECONDS
 
     def _may_still_finish(self) -> bool:
         return answers(self._services) or self._has_claims()

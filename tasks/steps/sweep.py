@@ -53,14 +53,14 @@ def sweep_once(services: Services) -> None:
 
 
 def _bury_the_dead(services: Services) -> None:
-    leases.reap(services.ledger, _expires(services))
+    leases.reap(services.ledger, services.settings.preferences.lease)
     sweeping.forget_unsent_messages(services.ledger)
 
 
 def _settle_orphans(services: Services) -> None:
     """Claims that nobody will settle: their worker is dead, or the call's end was lost in it."""
-    longest = max(spec.deadline_seconds for spec in services.settings.catalogue.models.values())
-    overdue = datetime.now(UTC) - timedelta(seconds=longest) - _SETTLING
+    longest = timedelta(seconds=services.settings.catalogue.longest_deadline_seconds)
+    overdue = datetime.now(UTC) - longest - _SETTLING
     for image_id, fence in leases.orphaned_claims(services.ledger, overdue).items():
         with left_to_the_sweep(f"settling image {image_id}"):
             settle_orphan(services, image_id, fence)
@@ -153,10 +153,6 @@ def _summarise_resting(services: Services) -> None:
 def _keep_staging(services: Services) -> None:
     if services.redis.set(_STAGING_KEPT_KEY, services.worker_id, nx=True, ex=_STAGING_EVERY_SECONDS):
         cluster.keep_mark(services)
-
-
-def _expires(services: Services) -> timedelta:
-    return timedelta(seconds=services.settings.preferences.heartbeat_expires_seconds)
 
 
 @app.task(name=routing.SWEEP)
