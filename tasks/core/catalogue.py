@@ -81,8 +81,32 @@ class ListedSizes(Strict):
 SizeRule = Annotated[AnySize | AspectSizes | ExactSizes | ListedSizes, Field(discriminator="mode")]
 
 
+class Endpoint(Strict):
+    """Where a model answers, for a provider that many makers and servers share.
+
+    ``key_variable`` names the environment variable that holds the key; empty for a server that wants none.
+    ``edits``: how it takes reference pictures, as a form's files or inside the JSON of the same call.
+    """
+
+    base_url: str
+    key_variable: str = ""
+    edits: Literal["none", "form", "json"] = "none"
+
+
+class TokenPrices(Strict):
+    """What a million tokens cost in US dollars, where a bill goes by them: the actual cost comes from the answer."""
+
+    input_text: Annotated[Decimal, Field(ge=0)] = Decimal(0)
+    input_image: Annotated[Decimal, Field(ge=0)] = Decimal(0)
+    output_text: Annotated[Decimal, Field(ge=0)] = Decimal(0)
+    output_image: Annotated[Decimal, Field(ge=0)] = Decimal(0)
+
+
 class ModelSpec(Strict):
     """One model of the catalogue. ``price_usd`` is the list price of one image in US dollars.
+
+    ``surcharge_percent`` is what bills run above that, for instance for tokens that a model thinks in.
+    ``references`` is how many pictures the model takes to start from.
 
     ``budget_usd_per_day`` holds over all batches, and its day begins with that of ``limits``.
     ``typical_seconds`` is how long a call usually takes: it feeds the time that a plan shows, nothing else.
@@ -96,6 +120,10 @@ class ModelSpec(Strict):
     price_usd: Decimal | None = None
     price_date: date | None = None
     price_source: str = ""
+    surcharge_percent: Annotated[float, Field(ge=0)] = 0.0
+    token_prices_usd: TokenPrices | None = None
+    endpoint: Endpoint | None = None
+    references: Annotated[int, Field(ge=0)] = 0
     limits: Limits = Limits()
     budget_usd_per_day: Annotated[Decimal, Field(ge=0)] | None = None
     deadline_seconds: Annotated[float, Field(gt=0)] = 300.0

@@ -7,6 +7,7 @@
     ├── ConfigurationError     bad settings or a missing component: nothing was started (exit code 2)
     ├── Superseded             this message is out of date; the ledger has moved on
     ├── ImageEnded             an image has reached its end: never retried
+    ├── Forged                 a webhook that does not come from whom it says: answered with 401
     ├── LedgerUnavailable      the ledger is locked, full or away for a moment: do it again
     │   └── LeaseLost          this worker was taken for dead; its next heartbeat renews the lease
     └── StepError              a step could not do its work; ``error_class`` says what follows
@@ -77,6 +78,10 @@ class Superseded(ImagechordError):
 
 class ImageEnded(ImagechordError):
     """The image is in an end state now (failed, refused, cancelled). Red in Flower; never retried."""
+
+
+class Forged(ImagechordError):
+    """A webhook whose signature is missing, wrong, or too old."""
 
 
 class LedgerUnavailable(ImagechordError):

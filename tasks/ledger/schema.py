@@ -16,6 +16,8 @@ What each table is for:
 * ``hold``     what of a batch may not be bought (or moved at all) for now, and why.
 * ``model_day`` the money of a model that has a budget for each day.
 * ``revision`` what an image was before a retry: its end, and what it was made by.
+* ``job``      one row per call that a provider answers later: what it takes to ask about it, and to go on after it.
+* ``event``    what a batch's own webhook is still to be told, or has been.
 """
 
 from __future__ import annotations
@@ -42,6 +44,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    and_,
     false,
     literal_column,
 )
@@ -120,6 +123,7 @@ batch = Table(
     Column("reserved_usd_micros", BigInteger, nullable=False),
     Column("spent_usd_micros", BigInteger, nullable=False),
     Column("hold_publish", Boolean, nullable=False, server_default=false()),  # a person looks before the CMS is written
+    Column("webhook_url", Text),  # whom to tell of each state that an image reaches
     Column("created_at", UtcDateTime, nullable=False),
     _time("started_at"),
 )
@@ -141,6 +145,9 @@ image = Table(
     Column("native_size", String(16), nullable=False),
     Column("fingerprint", String(64), nullable=False),
     Column("row", JSON, nullable=False),
+    Column("reference", JSON(none_as_null=True)),  # the pictures it starts from: [{"sha256", "staging_key", …}]
+    Column("asked_model", String(100)),  # before a fallback took its place
+    Column("notifies", Boolean, nullable=False, server_default=false()),  # its batch has a webhook
     Column("state", String(12), nullable=False),
     Column("dispatch_no", Integer, nullable=False),
     Column("fence", Integer, nullable=False),
@@ -312,6 +319,45 @@ revision = Table(
     Column("error_message", Text),
     Column("retried_at", UtcDateTime, nullable=False),
 )
+
+job = Table(
+    "imagechord_job",
+    metadata,
+    Column("image_id", _Id, ForeignKey(image.c.id), primary_key=True),
+    Column("fence", Integer, primary_key=True),  # of the claim: one job a call
+    Column("provider", String(100), nullable=False),
+    Column("job_id", Text),  # the provider's own name for it; null until it has answered
+    Column("message", JSON, nullable=False),  # the task that goes on with it, in its chain and chord
+    Column("submitted_at", UtcDateTime, nullable=False),
+    Column("due_at", UtcDateTime, nullable=False),  # then its outcome counts as unknown
+    Column("look_at", UtcDateTime, nullable=False),  # when to ask the provider, unless it has called before
+    Column("looks", Integer, nullable=False),
+    _time("called_at"),  # when the provider called
+    Column("said", LargeBinary),  # what it said then
+    _time("ended_at"),
+)
+
+OPEN = job.c.ended_at.is_(None)
+Index("ix_imagechord_job_open", job.c.look_at, sqlite_where=OPEN, postgresql_where=OPEN)
+
+event = Table(
+    "imagechord_event",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=True),  # also the order of what happened
+    Column("batch_id", String(32), ForeignKey(batch.c.id), nullable=False),
+    Column("image_id", _Id),  # null: about the batch
+    Column("type", String(40), nullable=False),  # image.published, batch.finished, …
+    Column("details", JSON(none_as_null=True)),
+    Column("happened_at", UtcDateTime, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    _time("not_before"),
+    _time("delivered_at"),
+    _time("gave_up_at"),
+    Column("error_message", Text),
+)
+
+UNTOLD = and_(event.c.delivered_at.is_(None), event.c.gave_up_at.is_(None))
+Index("ix_imagechord_event_untold", event.c.batch_id, event.c.id, sqlite_where=UNTOLD, postgresql_where=UNTOLD)
 
 worker = Table(
     "imagechord_worker",

@@ -14,12 +14,13 @@ import stat
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 from tasks.core.errors import Account, Ambiguous, BadBytes, Invalid, NoImage, NotSent, StepError
 from tasks.core.health import Health
 from tasks.pictures.inspect import MAX_BYTES, inspect
 from tasks.providers.anycap_answer import Answer, failure, read_answer
-from tasks.providers.base import GeneratedPicture, GenerationRequest
+from tasks.providers.base import Capabilities, GeneratedPicture, GenerationRequest
 from tasks.providers.child import Finished, run_child
 from tasks.providers.fetch import fetch_picture
 
@@ -51,6 +52,7 @@ class AnycapProvider:
     allow_private_urls: bool = False
 
     name = "anycap"
+    capabilities: ClassVar = Capabilities(edit=True, seed=True, sizes=("aspect_ratio", "list"))
 
     def generate(self, request: GenerationRequest) -> GeneratedPicture:
         """Buy one picture. Raises the StepError that the answer calls for, see ``anycap_answer``."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from tasks.core.errors import Account
 from tasks.core.health import Health
 from tasks.pictures.card.draw import draw_card
-from tasks.providers.base import GeneratedPicture, GenerationRequest
+from tasks.providers.base import Capabilities, GeneratedPicture, GenerationRequest
 
 
 class PreviewProvider:
@@ -18,6 +18,7 @@ class PreviewProvider:
     """
 
     name = "preview"
+    capabilities = Capabilities(sizes=("any",), formats=("jpeg",))
 
     def __init__(self, *, font_file: Path) -> None:
         self._font_file = font_file

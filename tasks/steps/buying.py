@@ -73,6 +73,8 @@ def _generate(services: Services, claim: Claim, spec: ModelSpec) -> GeneratedPic
                 parameters=claim.parameters,
                 deadline_seconds=spec.deadline_seconds,
                 scratch=Path(scratch),
+                endpoint=spec.endpoint,
+                token_prices=spec.token_prices_usd,
             )
         )
 

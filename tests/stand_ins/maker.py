@@ -14,7 +14,7 @@ from PIL import Image
 
 from tasks.core.errors import NotSent, Overloaded, RateLimited
 from tasks.core.health import Health
-from tasks.providers.base import GeneratedPicture, GenerationRequest
+from tasks.providers.base import Capabilities, GeneratedPicture, GenerationRequest
 from tests.stand_ins.http_server import Reply, Request, StandIn
 
 
@@ -92,6 +92,7 @@ class MakerImages:
     """The provider that calls a :class:`Maker`: ``provider = "tests.stand_ins.maker:MakerImages"``."""
 
     name = "maker"
+    capabilities = Capabilities()
 
     def generate(self, request: GenerationRequest) -> GeneratedPicture:
         """One paid POST. Raises RateLimited, Overloaded, and NotSent when nobody listens."""
