@@ -9,13 +9,14 @@ import requests
 
 from tasks.core.errors import Overloaded, RateLimited
 from tasks.core.health import Health
-from tasks.providers.base import GeneratedPicture, GenerationRequest
+from tasks.providers.base import Capabilities, GeneratedPicture, GenerationRequest
 
 
 class HttpImages:
     """Named in a benchmark's ``models.toml`` as ``tests.bench.provider:HttpImages``."""
 
     name = "http-images"
+    capabilities = Capabilities()
 
     def __init__(self) -> None:
         self._local = threading.local()

@@ -10,7 +10,7 @@ from urllib3.exceptions import NewConnectionError
 
 from tasks.core.errors import Ambiguous, NoImage, NotSent, Overloaded, RateLimited, Refused
 from tasks.core.health import Health
-from tasks.providers.base import GeneratedPicture, GenerationRequest
+from tasks.providers.base import Capabilities, GeneratedPicture, GenerationRequest
 from tests.chaos.maker import PRICE_USD_MICROS
 
 
@@ -18,6 +18,7 @@ class ChaosImages:
     """One paid POST for each picture, over a session per thread."""
 
     name = "chaos-images"
+    capabilities = Capabilities()
 
     def __init__(self) -> None:
         self._local = threading.local()

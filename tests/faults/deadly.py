@@ -11,7 +11,7 @@ from pathlib import Path
 from PIL import Image
 
 from tasks.core.health import Health
-from tasks.providers.base import GeneratedPicture, GenerationRequest
+from tasks.providers.base import Capabilities, GeneratedPicture, GenerationRequest
 
 MODEL = """
 [models.deadly]
@@ -33,6 +33,7 @@ class DeadlyProvider:
     """Writes every paid call down, and kills the process that calls for a deadly cup."""
 
     name = "deadly"
+    capabilities = Capabilities()
 
     def __init__(self) -> None:
         self._calls = Path(os.environ[CALLS_FILE])
