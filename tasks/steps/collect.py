@@ -49,10 +49,14 @@ def _complete(services: Services, ticket: Ticket, claim: Claim, job: Job) -> Non
 def keep_late(services: Services, image_id: int, fence: int) -> None:
     """Fetch the picture of a job that was given up before its provider called: it is paid for, whoever uses it."""
     found = jobs.late(services.ledger, image_id, fence)
-    if found is not None:
-        claim, job = found
+    if found is None:
+        return
+    claim, job = found
+    try:
         settling.keep_late(services.ledger, claim, gather_late(services, claim, job))
         logger.info("%s %s: its picture came late and is kept", claim.batch_id, claim.key)
+    except StepError as error:
+        logger.warning("%s %s: what came late is no picture: %s", claim.batch_id, claim.key, error)
 
 
 def _end(services: Services, ticket: Ticket, claim: Claim) -> None:
