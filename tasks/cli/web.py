@@ -36,8 +36,11 @@ def web(host: Host = "127.0.0.1", port: Port = 8000) -> None:
     server = open_server(application(site()), host, port)
     for address in addresses(server):
         output.print(f"imagechord web listens on {address}", markup=False)
-    where = f"{base_url}/webhooks/ is where providers call" if base_url else "off, WEBHOOK_BASE_URL is not set"
-    output.print(f"webhooks: {where}", markup=False)
+    base = base_url and base_url.rstrip("/")
+    calls = (
+        f"providers call {base}/webhooks/" if base else "WEBHOOK_BASE_URL is not set, so providers are asked instead"
+    )
+    output.print(f"webhooks: {calls}", markup=False)
     server.run()
 
 

@@ -35,7 +35,10 @@ def open_server(application: Application, host: str, port: int) -> Any:
             application, host=host, port=port, threads=_THREADS, ident="imagechord", **_LIMITS
         )
     except (OSError, ValueError) as error:
-        raise ConfigurationError(f"cannot listen on {host}:{port}: {error}; choose another --host or --port") from error
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigurationError(
+            f"cannot listen on {host}:{port}: {reason}; choose another --host or --port"
+        ) from error
 
 
 def addresses(server: Any) -> list[str]:

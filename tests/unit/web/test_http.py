@@ -7,6 +7,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from tasks.services import Services
 from tasks.settings import load_settings
 from tasks.web.http import Request
 from tasks.web.receiver import LARGEST_BODY_BYTES, receive
+from tasks.web.server import addresses
 from tasks.web.site import Site
 from tasks.web.wsgi import application
 
@@ -111,3 +113,9 @@ def test_no_framework_is_loaded_before_it_is_used() -> None:
     probe = "import sys, tasks.web.wsgi, tasks.web.server; print({'flask', 'django', 'waitress'} & set(sys.modules))"
     run = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "set()"
+
+
+def test_a_name_is_every_address_that_it_stands_for() -> None:
+    """``localhost`` may be two sockets, and IPv6 is written as URLs have it."""
+    both = SimpleNamespace(effective_listen=[("::1", 8000), ("127.0.0.1", 8000)])
+    assert addresses(both) == ["http://[::1]:8000", "http://127.0.0.1:8000"]
