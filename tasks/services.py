@@ -123,7 +123,7 @@ class Services:
     @property
     def webhook_base(self) -> str | None:
         """Where providers find our endpoint for webhooks; ``None``: they are asked instead."""
-        return self.settings.get("WEBHOOK_BASE_URL")
+        return self.settings.webhook_base_url
 
     def webhook_url(self, provider: str, image_id: int, fence: int, expires_at: datetime) -> str | None:
         """Where a provider is to call about one job, until then; ``None`` when it is asked instead."""

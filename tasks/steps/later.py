@@ -69,7 +69,7 @@ def hand_in(services: Services, provider: QueueProvider, claim: Claim, message: 
             raise
         jobs.park(services.ledger, claim)
     else:
-        look_at = now + _patience(services, spec, looks=0)
+        look_at = min(now + _patience(services, spec, looks=0), due_at)
         named = replace(job, job_id=job_id, due_at=due_at, look_at=look_at)
         if jobs.accepted(services.ledger, claim, named):
             publishing.send([message])

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
-from tasks.core.errors import LedgerUnavailable
 from tasks.services import Services, current_services
 
 
@@ -36,5 +35,7 @@ def site() -> Site:
     return Site(_called)
 
 
-def _called(services: Services, image_id: int, fence: int, body: bytes) -> bool:  # noqa: ARG001 – until jobs are kept
-    raise LedgerUnavailable("nothing can be taken down yet")
+def _called(services: Services, image_id: int, fence: int, body: bytes) -> bool:
+    from tasks.jobs import called  # Celery is loaded by the first webhook, not by a host's import of its routes
+
+    return called(services, image_id, fence, body)
