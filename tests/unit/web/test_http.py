@@ -9,12 +9,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from wsgiref.util import setup_testing_defaults
 
 import pytest
+from flask import Flask
 
 from tasks.core.callbacks import sign
 from tasks.services import Services
 from tasks.settings import load_settings
+from tasks.web.flask import blueprint
 from tasks.web.http import Request
 from tasks.web.receiver import LARGEST_BODY_BYTES, receive
 from tasks.web.server import addresses
@@ -41,10 +44,17 @@ class Heard:
 
     def ask(self, stream: io.BytesIO, **environ: Any) -> str:
         """The status that the WSGI application answers with."""
-        statuses: list[str] = []
-        request = {"REQUEST_METHOD": "POST", "PATH_INFO": f"/webhooks/{CALLER}/{TOKEN}", "wsgi.input": stream}
-        application(self.site)(request | environ, lambda status, *_: statuses.append(status))  # type: ignore[arg-type,return-value]
-        return statuses[0]
+        return status_of(application(self.site), stream, environ)
+
+
+def status_of(app: Any, stream: io.BytesIO, environ: dict[str, Any]) -> str:
+    """What a WSGI application answers to a call with this body."""
+    request: dict[str, Any] = {"wsgi.input": stream}
+    setup_testing_defaults(request)
+    request |= {"REQUEST_METHOD": "POST", "PATH_INFO": f"/webhooks/{CALLER}/{TOKEN}"}
+    statuses: list[str] = []
+    app(request | environ, lambda status, *_: statuses.append(status))
+    return statuses[0]
 
 
 @pytest.fixture
@@ -71,6 +81,15 @@ def test_of_an_endless_body_no_more_is_read_than_shows_that_it_is_too_large(hear
     endless = io.BytesIO(b"x" * 3 * LARGEST_BODY_BYTES)
     assert heard.ask(endless, **{"wsgi.input_terminated": True}).startswith("413 ")
     assert endless.tell() == LARGEST_BODY_BYTES + 1
+
+
+def test_flask_reads_no_more_of_it_either(heard: Heard) -> None:
+    """Whatever the host's own limit is."""
+    shop = Flask("shop")
+    shop.register_blueprint(blueprint(heard.site))
+    endless = io.BytesIO(b"x" * 3 * LARGEST_BODY_BYTES)
+    assert status_of(shop, endless, {"wsgi.input_terminated": True}).startswith("413 ")
+    assert endless.tell() <= 2 * LARGEST_BODY_BYTES
 
 
 @pytest.mark.parametrize("declared", [str(LARGEST_BODY_BYTES + 1), "9" * 5000])
