@@ -28,8 +28,11 @@ def called(services: Services, image_id: int, fence: int, body: bytes) -> bool:
     if about is not None and job.job_id is not None and about != job.job_id:
         return False
     came = jobs.call_came(services.ledger, image_id, fence, body, datetime.now(UTC) + _LOST_AFTER)
-    if came is not None and came.message is not None:
-        publishing.send([came.message])
-    if came is not None and came.too_late:
-        publishing.send([{"name": routing.KEEP_LATE, "kwargs": {"image_id": image_id, "fence": fence}}])
-    return came is not None
+    if came is None:
+        return False
+    late = {"name": routing.KEEP_LATE, "kwargs": {"image_id": image_id, "fence": fence}}
+    message = late if came.too_late else came.message
+    if message is not None:
+        with publishing.impatient() as producer:
+            publishing.send([message], producer)
+    return True

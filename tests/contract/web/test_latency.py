@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import insert, update
 
-from tasks.ledger import schema
+from tasks.ledger import jobs
+from tasks.ledger.rows import Job
 from tasks.services import Services
 from tasks.settings import load_settings
 from tasks.web.site import Site
@@ -27,9 +28,7 @@ ROUNDS = 20
 
 def taken_down(services: Services, image_id: int, fence: int, body: bytes) -> bool:
     """Into a real ledger, on the disk before it returns."""
-    call = schema.job.c.image_id == image_id, schema.job.c.fence == fence
-    with services.ledger.write() as connection:
-        return bool(connection.execute(update(schema.job).where(*call).values(said=body)).rowcount)
+    return jobs.call_came(services.ledger, image_id, fence, body, datetime.now(UTC)) is not None
 
 
 @pytest.fixture
@@ -37,13 +36,9 @@ def provider(tmp_path: Path) -> Iterator[Client]:
     """A caller of ``imagechord web``, with one job."""
     services = Services(load_settings({"WEBHOOK_SECRET": SECRET}, tmp_path))
     with closing(services.ledger) as ledger:
-        scene = Scene(ledger)
-        claim = scene.claim(scene.tickets(1)[0])
-        now = datetime.now(UTC)
-        with ledger.write() as connection:
-            job = {"image_id": claim.image_id, "fence": 7, "provider": CALLER, "message": {}, "looks": 0}
-            times = dict.fromkeys(("submitted_at", "due_at", "look_at"), now)
-            connection.execute(insert(schema.job).values(job | times))
+        scene, now = Scene(ledger), datetime.now(UTC)
+        claim = replace(scene.claim(scene.tickets(1)[0]), fence=7)
+        jobs.intend(ledger, claim, Job(CALLER, submitted_at=now, due_at=now, look_at=now), {})
         site = Site(taken_down, lambda: services)
         with listening(of_imagechord(site)) as url:
             yield Client(url, site, Books(), SECRET)
