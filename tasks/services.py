@@ -137,6 +137,17 @@ class Services:
                 "usd_micros_per_credit": None if credit is None else usd_micros(credit),
                 "allow_private_urls": settings.preferences.allow_private_provider_urls,
             }
+        if name == "fal":
+            return {
+                "api_key": settings.get("FAL_KEY"),
+                "allow_private_urls": settings.preferences.allow_private_provider_urls,
+            }
+        if name == "replicate":
+            return {
+                "api_token": settings.get("REPLICATE_API_TOKEN"),
+                "webhook_secret": settings.get("REPLICATE_WEBHOOK_SECRET"),
+                "allow_private_urls": settings.preferences.allow_private_provider_urls,
+            }
         return {}
 
     def day_budget(self, model: str) -> DayBudget | None:

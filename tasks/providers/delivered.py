@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -81,5 +80,5 @@ def _inline(uri: str) -> bytes:
         raise BadBytes("the answer holds a picture in no base64")
     try:
         return base64.b64decode(text, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:
         raise BadBytes("the answer holds a picture in broken base64") from error

@@ -28,11 +28,16 @@ def _field(value: str) -> Any:
     return value if read is None else read
 
 
-def data_uri(path: Path) -> str:
-    """A picture as ``data:image/…;base64,…``, with the type that its bytes have. Raises Invalid for no picture."""
+def read_reference(path: Path) -> tuple[bytes, str]:
+    """A picture to start from and its content type, which its bytes tell. Raises Invalid for no picture."""
     try:
         data = path.read_bytes()
-        picture = inspect(data)
+        return data, inspect(data).content_type
     except (OSError, BadBytes) as error:
         raise Invalid(f"the reference picture {path.name} cannot be sent: {error}") from error
-    return f"data:{picture.content_type};base64,{base64.b64encode(data).decode()}"
+
+
+def data_uri(path: Path) -> str:
+    """A picture to start from as ``data:image/…;base64,…``. Raises Invalid for no picture."""
+    data, content_type = read_reference(path)
+    return f"data:{content_type};base64,{base64.b64encode(data).decode()}"
