@@ -51,12 +51,13 @@ class AnySize(Strict):
 class AspectSizes(Strict):
     """The model takes an aspect ratio and a resolution class, as Nano Banana does.
 
-    ``resolutions`` maps the parameter's value to the pixels of the picture's longer side at 1:1.
+    ``resolutions`` maps the value of ``parameter`` to the pixels of the picture's longer side at 1:1.
     """
 
     mode: Literal["aspect_ratio"] = "aspect_ratio"
     aspect_ratios: tuple[str, ...]
     resolutions: Mapping[str, int]
+    parameter: str = "resolution"
 
 
 class ExactSizes(Strict):
