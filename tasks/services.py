@@ -137,6 +137,8 @@ class Services:
                 "usd_micros_per_credit": None if credit is None else usd_micros(credit),
                 "allow_private_urls": settings.preferences.allow_private_provider_urls,
             }
+        if name == "gemini":
+            return {"api_key": settings.get("GEMINI_API_KEY")}
         return {}
 
     def day_budget(self, model: str) -> DayBudget | None:

@@ -14,7 +14,7 @@ from tasks.providers.registry import build, provider_names
 
 def test_every_name_can_be_built(tmp_path: Path) -> None:
     """Each name makes a provider that calls itself so."""
-    options = {"preview": {"font_file": tmp_path / "font.otf"}, "anycap": {"config_dir": tmp_path}}
+    options = {"preview": {"font_file": tmp_path / "font.otf"}, "anycap": {"config_dir": tmp_path}, "gemini": {}}
     assert {name: build(name, **options[name]).name for name in provider_names()} == {n: n for n in options}
 
 

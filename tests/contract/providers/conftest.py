@@ -15,9 +15,11 @@ import pytest
 from tasks.core.pictures import Size
 from tasks.providers.anycap import AnycapProvider
 from tasks.providers.base import GenerationRequest, Provider
+from tasks.providers.gemini import GeminiProvider
 from tasks.providers.preview import PreviewProvider
 from tests.real_anycap import real_anycap
 from tests.stand_ins.anycap_api import AnycapApi
+from tests.stand_ins.gemini_api import KEY, GeminiApi
 
 FONT = Path(__file__).parents[3] / "config/fonts/ImagechordSans.otf"
 FAKE = Path(__file__).with_name("fake_anycap.py")
@@ -105,7 +107,14 @@ def real(tmp_path: Path, api: AnycapApi) -> AnycapProvider:
     )
 
 
-@pytest.fixture(params=["preview", "anycap-fake", "anycap-real"])
+@pytest.fixture
+def gemini() -> Iterator[GeminiApi]:
+    """A stand-in for Google's Gemini API."""
+    with GeminiApi() as server:
+        yield server
+
+
+@pytest.fixture(params=["preview", "anycap-fake", "anycap-real", "gemini"])
 def provider(request: pytest.FixtureRequest) -> Provider:
     """Each provider in turn, ready to be called."""
     if request.param == "preview":
@@ -113,5 +122,8 @@ def provider(request: pytest.FixtureRequest) -> Provider:
     if request.param == "anycap-fake":
         fake: FakeAnycap = request.getfixturevalue("fake")
         return fake.provider
+    if request.param == "gemini":
+        gemini: GeminiApi = request.getfixturevalue("gemini")
+        return GeminiProvider(api_key=KEY, base_url=gemini.url)
     real: AnycapProvider = request.getfixturevalue("real")
     return real
