@@ -137,9 +137,26 @@ class Services:
                 "usd_micros_per_credit": None if credit is None else usd_micros(credit),
                 "allow_private_urls": settings.preferences.allow_private_provider_urls,
             }
+        if name == "openai_compatible":
+            return {
+                "keys": self._endpoint_keys(),
+                "base_url": settings.get("OPENAI_BASE_URL"),
+                "allow_private_urls": settings.preferences.allow_private_provider_urls,
+            }
         if name == "gemini":
             return {"api_key": settings.get("GEMINI_API_KEY")}
         return {}
+
+    def _endpoint_keys(self) -> dict[str, str | None]:
+        """The keys of the models' endpoints by their variables; the empty one, of servers without keys, has none.
+
+        Variables of the user's own are in no list of secrets, so their values are concealed here.
+        """
+        endpoints = [spec.endpoint for spec in self.settings.catalogue.models.values()]
+        names = {"OPENAI_API_KEY", *(endpoint.key_variable for endpoint in endpoints if endpoint)}
+        keys = {name: self.settings.get(name) if name else "" for name in names}
+        conceal(filter(None, keys.values()))
+        return keys
 
     def day_budget(self, model: str) -> DayBudget | None:
         """What a model of the catalogue may cost today, if that is limited."""

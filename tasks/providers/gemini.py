@@ -117,7 +117,7 @@ def _connect_soon(request: Any) -> None:
 
 
 def _contents(request: GenerationRequest) -> list[Any]:
-    """The prompt, then the pictures to start from. Raises Invalid for one that is none, NotSent for one that is away."""
+    """The prompt and the pictures to start from. Raises Invalid for one that is none, NotSent for one that is gone."""
     from google.genai import types
 
     return [request.prompt, *(types.Part.from_bytes(data=data, mime_type=kind) for data, kind in _references(request))]

@@ -9,7 +9,6 @@ import base64
 import io
 import re
 from functools import cache
-from http import HTTPStatus
 from typing import Any
 
 from PIL import Image
@@ -29,11 +28,6 @@ USAGE: dict[str, Any] = {
     "candidatesTokensDetails": [{"modality": "IMAGE", "tokenCount": 1120}],
 }
 
-_STATUSES = {
-    MakerFault.SERVER_ERROR: (500, "INTERNAL"),
-    MakerFault.UNAVAILABLE: (503, "UNAVAILABLE"),
-    MakerFault.UNKNOWN_MODEL: (404, "NOT_FOUND"),
-}
 _PATH = re.compile(r"/v1beta/models/[a-z0-9.-]+:generateContent")
 
 
@@ -58,7 +52,7 @@ def answer_of(*parts: dict[str, Any], reason: str = "STOP", **more: Any) -> dict
 
 def error_of(code: int, status: str, *details: dict[str, Any]) -> dict[str, Any]:
     """An error's body, ``google.rpc.Status`` as JSON."""
-    message = f"{HTTPStatus(code).phrase}, says the stand-in."
+    message = f"{status.lower()}, says the stand-in"
     return {"error": {"code": code, "message": message, "status": status, "details": list(details)}}
 
 
@@ -79,6 +73,32 @@ def error_info(reason: str) -> dict[str, Any]:
     return {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": reason, "domain": "googleapis.com"}
 
 
+_NO_SUCH_SIZE = {
+    "@type": "type.googleapis.com/google.rpc.BadRequest",
+    "fieldViolations": [{"field": "generationConfig.imageConfig", "description": "no such size"}],
+}
+_FAULTY = {
+    MakerFault.RATE_LIMITED: Reply(429, error_of(429, "RESOURCE_EXHAUSTED", quota_failure(PER_MINUTE))),
+    MakerFault.RATE_LIMITED_WITH_RETRY_AFTER: Reply(
+        429, error_of(429, "RESOURCE_EXHAUSTED", quota_failure(PER_MINUTE), retry_info("7s"))
+    ),
+    MakerFault.SERVER_ERROR: Reply(500, error_of(500, "INTERNAL")),
+    MakerFault.UNAVAILABLE: Reply(503, error_of(503, "UNAVAILABLE")),
+    MakerFault.DROPPED_BEFORE_CHARGE: Reply(disconnect=True),
+    MakerFault.DROPPED_AFTER_CHARGE: Reply(disconnect=True),
+    MakerFault.SLOW_BODY: Reply(body=answer_of(image_part(picture())), drip_seconds=0.05),
+    MakerFault.TRUNCATED: Reply(body=answer_of(image_part(picture()[:-40]))),
+    MakerFault.NO_IMAGE: Reply(body=answer_of(reason="NO_IMAGE")),
+    MakerFault.WRONG_TYPE: Reply(body=answer_of(image_part(picture("jpeg")))),
+    MakerFault.NOT_JSON: Reply(body="<html>one moment, please</html>"),
+    MakerFault.REFUSED: Reply(body=answer_of(reason="IMAGE_SAFETY")),
+    MakerFault.BAD_REQUEST: Reply(400, error_of(400, "INVALID_ARGUMENT", _NO_SUCH_SIZE)),
+    MakerFault.UNKNOWN_MODEL: Reply(404, error_of(404, "NOT_FOUND")),
+    MakerFault.BAD_KEY: Reply(400, error_of(400, "INVALID_ARGUMENT", error_info("API_KEY_INVALID"))),
+    MakerFault.NO_CREDIT: Reply(402, error_of(402, "RESOURCE_EXHAUSTED")),
+}
+
+
 class GeminiApi(MakerApi):
     """``reply`` takes the place of every answer while it is set."""
 
@@ -89,38 +109,8 @@ class GeminiApi(MakerApi):
     def answer(self, request: Request) -> Reply:
         """Refuse what Google would refuse before anything is drawn, or charge and draw."""
         if request.method != "POST" or not _PATH.fullmatch(request.path):
-            return Reply(404, error_of(404, "NOT_FOUND"))
+            return _FAULTY[MakerFault.UNKNOWN_MODEL]
         self.paid.append(request)
-        if request.headers["x-goog-api-key"] != KEY or self.fault is MakerFault.BAD_KEY:
-            return Reply(400, error_of(400, "INVALID_ARGUMENT", error_info("API_KEY_INVALID")))
-        return self.reply or (_faulty(self.fault) if self.fault else Reply(body=answer_of(image_part(picture()))))
-
-
-def _faulty(fault: MakerFault) -> Reply:  # noqa: PLR0911 a table: one row, one return
-    match fault:
-        case MakerFault.DROPPED_BEFORE_CHARGE | MakerFault.DROPPED_AFTER_CHARGE:
-            return Reply(disconnect=True)
-        case MakerFault.SLOW_BODY:
-            return Reply(body=answer_of(image_part(picture())), drip_seconds=0.05)
-        case MakerFault.TRUNCATED:
-            return Reply(body=answer_of(image_part(picture()[:-40])))
-        case MakerFault.NO_IMAGE:
-            return Reply(body=answer_of(reason="NO_IMAGE"))
-        case MakerFault.WRONG_TYPE:
-            return Reply(body=answer_of(image_part(picture("jpeg"))))
-        case MakerFault.NOT_JSON:
-            return Reply(body="<html>one moment, please</html>")
-        case MakerFault.REFUSED:
-            return Reply(body=answer_of(reason="IMAGE_SAFETY"))
-        case MakerFault.BAD_REQUEST:
-            violation = {"field": "generationConfig.imageConfig", "description": "no such size"}
-            detail = {"@type": "type.googleapis.com/google.rpc.BadRequest", "fieldViolations": [violation]}
-            return Reply(400, error_of(400, "INVALID_ARGUMENT", detail))
-        case MakerFault.RATE_LIMITED:
-            return Reply(429, error_of(429, "RESOURCE_EXHAUSTED", quota_failure(PER_MINUTE)))
-        case MakerFault.RATE_LIMITED_WITH_RETRY_AFTER:
-            return Reply(429, error_of(429, "RESOURCE_EXHAUSTED", quota_failure(PER_MINUTE), retry_info("7s")))
-        case MakerFault.NO_CREDIT:
-            return Reply(402, error_of(402, "RESOURCE_EXHAUSTED"))
-        case _:
-            return Reply(_STATUSES[fault][0], error_of(*_STATUSES[fault]))
+        if request.headers["x-goog-api-key"] != KEY:
+            return _FAULTY[MakerFault.BAD_KEY]
+        return self.reply or (_FAULTY[self.fault] if self.fault else Reply(body=answer_of(image_part(picture()))))

@@ -44,8 +44,8 @@ PRICES = TokenPrices(
 class Asker:
     """Asks the stand-in, each time with a request of its own."""
 
-    def __init__(self, api: GeminiApi, make: MakeRequest) -> None:
-        self.provider = GeminiProvider(api_key=KEY)
+    def __init__(self, api: GeminiApi, provider: GeminiProvider, make: MakeRequest) -> None:
+        self.provider = provider
         self.endpoint = Endpoint(base_url=api.url)
         self.make = make
 
@@ -64,15 +64,15 @@ class Asker:
 
 
 @pytest.fixture
-def ask(gemini: GeminiApi, make_request: MakeRequest) -> Asker:
+def ask(gemini_api: GeminiApi, gemini: GeminiProvider, make_request: MakeRequest) -> Asker:
     """Ask the stand-in."""
-    return Asker(gemini, make_request)
+    return Asker(gemini_api, gemini, make_request)
 
 
 @pytest.mark.parametrize("fault", MakerFault)
-def test_every_fault_is_one_paid_request_and_its_class(gemini: GeminiApi, ask: Asker, fault: MakerFault) -> None:
+def test_every_fault_is_one_paid_request_and_its_class(gemini_api: GeminiApi, ask: Asker, fault: MakerFault) -> None:
     """Whatever goes wrong, the paid request was sent once, and the error says what follows."""
-    gemini.fault, expected, began = fault, EXPECTED[fault], time.monotonic()
+    gemini_api.fault, expected, began = fault, EXPECTED[fault], time.monotonic()
     deadline_seconds = 1.0 if fault is MakerFault.SLOW_BODY else 20.0
     if expected is None:
         ask()
@@ -81,14 +81,14 @@ def test_every_fault_is_one_paid_request_and_its_class(gemini: GeminiApi, ask: A
             ask(deadline_seconds=deadline_seconds)
         assert type(raised.value) is expected
         assert KEY not in str(raised.value)
-    assert len(gemini.requests) == len(gemini.paid) == 1
+    assert len(gemini_api.requests) == len(gemini_api.paid) == 1
     assert time.monotonic() - began < deadline_seconds + 10
 
 
-def test_the_request_is_as_google_wants_it(gemini: GeminiApi, ask: Asker) -> None:
+def test_the_request_is_as_google_wants_it(gemini_api: GeminiApi, ask: Asker) -> None:
     """Only a picture is asked for; sizes are in capitals, the seed is a number, the key travels in its header."""
     ask(prompt="머그잔", parameters={"aspect_ratio": "16:9", "resolution": "2k", "seed": "7", "thinking_level": "low"})
-    [paid] = gemini.paid
+    [paid] = gemini_api.paid
     assert paid.path == "/v1beta/models/gemini-nano-banana-2.1:generateContent"
     assert paid.headers["x-goog-api-key"] == KEY
     assert paid.json()["contents"] == [{"role": "user", "parts": [{"text": "머그잔"}]}]
@@ -100,19 +100,19 @@ def test_the_request_is_as_google_wants_it(gemini: GeminiApi, ask: Asker) -> Non
     }
 
 
-def test_references_follow_the_prompt(gemini: GeminiApi, ask: Asker, tmp_path: Path) -> None:
+def test_references_follow_the_prompt(gemini_api: GeminiApi, ask: Asker, tmp_path: Path) -> None:
     """Pictures to start from are parts after the words, in their order, called what they are."""
     files = [tmp_path / "first.png", tmp_path / "second.png"]
     for file, kind in zip(files, ("png", "jpeg"), strict=True):
         file.write_bytes(picture(kind))
     ask(prompt="put the mug on the table", references=tuple(files))
-    words, *sent = gemini.paid[0].json()["contents"][0]["parts"]
+    words, *sent = gemini_api.paid[0].json()["contents"][0]["parts"]
     assert words == {"text": "put the mug on the table"}
     assert [part["inlineData"]["mime_type"] for part in sent] == ["image/png", "image/jpeg"]
     assert [base64.urlsafe_b64decode(part["inlineData"]["data"]) for part in sent] == [picture("png"), picture("jpeg")]
 
 
-def test_what_cannot_be_asked_is_not_sent(gemini: GeminiApi, ask: Asker, tmp_path: Path) -> None:
+def test_what_cannot_be_asked_is_not_sent(gemini_api: GeminiApi, ask: Asker, tmp_path: Path) -> None:
     """A parameter that is not taken, a seed that is no number and a reference that is no picture buy nothing."""
     (tmp_path / "notes.txt").write_text("a mug")
     for parameters in ({"style": "vivid"}, {"seed": "seven"}):
@@ -122,65 +122,69 @@ def test_what_cannot_be_asked_is_not_sent(gemini: GeminiApi, ask: Asker, tmp_pat
         ask(references=(tmp_path / "notes.txt",))
     with pytest.raises(NotSent, match=r"gone\.png"):
         ask(references=(tmp_path / "gone.png",))
-    assert gemini.requests == []
+    assert gemini_api.requests == []
 
 
-def test_the_cost_is_that_of_the_tokens(gemini: GeminiApi, ask: Asker) -> None:
+def test_the_cost_is_that_of_the_tokens(gemini_api: GeminiApi, ask: Asker) -> None:
     """1,120 tokens of picture, 268 of thoughts at the price of text and 12 of the prompt: $0.035628."""
     made = ask()
     assert (made.cost_usd_micros, made.trace_id) == (33_600 + 2_010 + 18, "resp-1")
     assert ask(prices=None).cost_usd_micros is None
 
 
-def test_drafts_are_not_the_picture(gemini: GeminiApi, ask: Asker) -> None:
+def test_drafts_are_not_the_picture(gemini_api: GeminiApi, ask: Asker) -> None:
     """A model that thinks may draw drafts, before and after: the last picture that is no thought counts."""
     draft, first, last = (image_part(picture(colour=colour)) for colour in ("red", "green", "blue"))
-    gemini.reply = Reply(body=answer_of({**draft, "thought": True}, first, last, {**draft, "thought": True}))
+    gemini_api.reply = Reply(body=answer_of({**draft, "thought": True}, first, last, {**draft, "thought": True}))
     assert ask().data == picture(colour="blue")
 
 
-def test_a_model_that_wants_to_go_on_is_not_paid_again(gemini: GeminiApi, ask: Asker) -> None:
+def test_a_model_that_wants_to_go_on_is_not_paid_again(gemini_api: GeminiApi, ask: Asker) -> None:
     """The SDK would send further paid requests by itself for as long as the model asks for it."""
     body = answer_of({"text": "let me"}, reason="CONTINUATION")
     body["candidates"][0]["continuationToken"] = base64.b64encode(b"go on").decode()
-    gemini.reply = Reply(body=body)
+    gemini_api.reply = Reply(body=body)
     with pytest.raises(NoImage, match="CONTINUATION"):
         ask()
-    assert len(gemini.requests) == 1
+    assert len(gemini_api.requests) == 1
 
 
-def test_a_redirect_is_not_followed(gemini: GeminiApi, ask: Asker) -> None:
+def test_a_redirect_is_not_followed(gemini_api: GeminiApi, ask: Asker) -> None:
     """The SDK would send the paid request and the key on to wherever the answer points."""
-    gemini.reply = Reply(307, headers={"Location": f"{gemini.url}/v1beta/models/other:generateContent"})
+    gemini_api.reply = Reply(307, headers={"Location": f"{gemini_api.url}/v1beta/models/other:generateContent"})
     with pytest.raises(Account):
         ask()
-    assert len(gemini.requests) == 1
+    assert len(gemini_api.requests) == 1
 
 
-def test_a_day_that_is_used_up_holds_the_model(gemini: GeminiApi, ask: Asker) -> None:
+def test_a_day_that_is_used_up_holds_the_model(gemini_api: GeminiApi, ask: Asker) -> None:
     """Google suggests a few seconds beside a quota of the day; whoever believes that asks until midnight."""
     used_up = error_of(429, "RESOURCE_EXHAUSTED", quota_failure(PER_MINUTE, PER_DAY), retry_info("5s"))
-    gemini.reply = Reply(429, used_up)
+    gemini_api.reply = Reply(429, used_up)
     with pytest.raises(Account, match=PER_DAY):
         ask()
 
 
-def test_the_wait_is_what_google_asks_for(gemini: GeminiApi, ask: Asker) -> None:
+def test_the_wait_is_what_google_asks_for(gemini_api: GeminiApi, ask: Asker) -> None:
     """RetryInfo in the body counts, with fractions; else the header."""
     limited = error_of(429, "RESOURCE_EXHAUSTED", quota_failure(PER_MINUTE), retry_info("25.465784708s"))
     plain = error_of(503, "UNAVAILABLE")
     waits = []
-    for reply in (Reply(429, limited, {"Retry-After": "3"}), Reply(503, plain, {"Retry-After": "3"}), Reply(503, plain)):
-        gemini.reply = reply
+    for reply in (
+        Reply(429, limited, {"Retry-After": "3"}),
+        Reply(503, plain, {"Retry-After": "3"}),
+        Reply(503, plain),
+    ):
+        gemini_api.reply = reply
         with pytest.raises(StepError) as raised:
             ask()
         waits.append(raised.value.retry_after_seconds)
     assert waits == [pytest.approx(25.465784708), 3.0, None]
 
 
-def test_broken_base64_is_told_with_its_cost(gemini: GeminiApi, ask: Asker) -> None:
+def test_broken_base64_is_told_with_its_cost(gemini_api: GeminiApi, ask: Asker) -> None:
     """The picture was paid for, whatever came of it."""
-    gemini.reply = Reply(body=answer_of({"inlineData": {"mimeType": "image/png", "data": "iVBORw0KGgo"}}))
+    gemini_api.reply = Reply(body=answer_of({"inlineData": {"mimeType": "image/png", "data": "iVBORw0KGgo"}}))
     with pytest.raises(BadBytes) as raised:
         ask()
     assert (raised.value.cost_usd_micros, raised.value.trace_id) == (35_628, "resp-1")
@@ -188,13 +192,13 @@ def test_broken_base64_is_told_with_its_cost(gemini: GeminiApi, ask: Asker) -> N
 
 @pytest.mark.parametrize("headers", [{}, {"Content-Length": "4000"}, {"Connection": "close", "Content-Length": "x"}])
 def test_an_answer_that_is_no_answer_may_have_been_paid_for(
-    gemini: GeminiApi, ask: Asker, headers: dict[str, str]
+    gemini_api: GeminiApi, ask: Asker, headers: dict[str, str]
 ) -> None:
     """A body that ends early, or an error in no known letters."""
-    gemini.reply = Reply(500 if not headers else 200, b"\xff\xfe{", headers)
+    gemini_api.reply = Reply(500 if not headers else 200, b"\xff\xfe{", headers)
     with pytest.raises(Ambiguous):
         ask(deadline_seconds=2.0)
-    assert len(gemini.requests) == 1
+    assert len(gemini_api.requests) == 1
 
 
 def test_nobody_there_is_free(ask: Asker) -> None:
@@ -213,14 +217,14 @@ def test_an_address_that_cannot_be_used_holds_the_model(ask: Asker, base_url: st
         ask()
 
 
-def test_without_a_key_nothing_is_sent(gemini: GeminiApi, ask: Asker) -> None:
+def test_without_a_key_nothing_is_sent(gemini_api: GeminiApi, ask: Asker) -> None:
     """The error and the check both name the variable."""
     ask.provider = GeminiProvider()
     with pytest.raises(Account, match="GEMINI_API_KEY"):
         ask()
     health = ask.provider.check()
     assert (health.status, health.mend) == ("bad", "set GEMINI_API_KEY")
-    assert gemini.requests == []
+    assert gemini_api.requests == []
 
 
 def test_one_client_serves_many_calls(ask: Asker) -> None:
@@ -231,14 +235,15 @@ def test_one_client_serves_many_calls(ask: Asker) -> None:
     assert list(ask.provider._clients.values()) == [first]
 
 
-def test_googles_own_variables_change_nothing(gemini: GeminiApi, tmp_path: Path) -> None:
+def test_googles_own_variables_change_nothing(gemini_api: GeminiApi, tmp_path: Path) -> None:
     """What the SDK reads from the environment by itself leads neither to another key nor to another service."""
     script = tmp_path / "ask.py"
     script.write_text(
         "import sys\nfrom pathlib import Path\n"
         "from tasks.core.catalogue import Endpoint\nfrom tasks.core.pictures import Size\n"
         "from tasks.providers.base import GenerationRequest\nfrom tasks.providers.gemini import GeminiProvider\n"
-        "request = GenerationRequest('r', 'm', 'a mug', Size(64, 64), {}, 20.0, Path(), (), Endpoint(base_url=sys.argv[1]))\n"
+        "there = Endpoint(base_url=sys.argv[1])\n"
+        "request = GenerationRequest('r', 'm', 'a mug', Size(64, 64), {}, 20.0, Path(), (), there)\n"
         "GeminiProvider(api_key=sys.argv[2]).generate(request)\n"
     )
     env = {
@@ -250,8 +255,8 @@ def test_googles_own_variables_change_nothing(gemini: GeminiApi, tmp_path: Path)
         "GOOGLE_GENAI_API_VERSION": "v9",
         "GOOGLE_GENAI_HTTP_CLIENT": "httpx",
     }
-    subprocess.run([sys.executable, script, gemini.url, KEY], check=True, env={**os.environ, **env})
-    assert len(gemini.paid) == 1
+    subprocess.run([sys.executable, script, gemini_api.url, KEY], check=True, env={**os.environ, **env})
+    assert len(gemini_api.paid) == 1
 
 
 def test_without_the_sdk_the_mend_is_named(tmp_path: Path) -> None:
