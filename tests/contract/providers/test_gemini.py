@@ -6,9 +6,12 @@ import base64
 import dataclasses
 import json
 import os
+import socket
 import subprocess
 import sys
+import threading
 import time
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 
@@ -20,6 +23,7 @@ from tasks.pictures.inspect import inspect
 from tasks.providers.base import GeneratedPicture, GenerationRequest
 from tasks.providers.gemini import GeminiProvider
 from tests.contract.providers.conftest import MakeRequest
+from tests.stand_ins.certificates import server_tls
 from tests.stand_ins.gemini_api import (
     KEY,
     PER_DAY,
@@ -199,6 +203,40 @@ def test_an_answer_that_is_no_answer_may_have_been_paid_for(
     with pytest.raises(Ambiguous):
         ask(deadline_seconds=2.0)
     assert len(gemini_api.requests) == 1
+
+
+def test_an_answer_of_no_known_length_ends_too(ask: Asker) -> None:
+    """What was cut off at the deadline looks like a whole body that is no JSON; it may have been paid for."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        dripping = threading.Thread(target=_drip_for_ever, args=(server,))
+        dripping.start()
+        ask.endpoint = Endpoint(base_url=f"http://127.0.0.1:{server.getsockname()[1]}")
+        with pytest.raises(Ambiguous, match="within 1 s"):
+            ask(deadline_seconds=1.0)
+        dripping.join()
+
+
+def _drip_for_ever(server: socket.socket) -> None:
+    """Answer one request with a body without length or end, until the other side has gone."""
+    connection, _ = server.accept()
+    with connection, suppress(OSError):
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        connection.settimeout(0.05)
+        while True:
+            connection.sendall(b" ")
+            with suppress(TimeoutError):
+                if not connection.recv(4096):
+                    return
+
+
+def test_a_certificate_of_nobody_holds_the_model(ask: Asker, gemini_api: GeminiApi, tmp_path: Path) -> None:
+    """Trying again would not make it trusted."""
+    context, _ = server_tls(tmp_path)
+    gemini_api._server.socket = context.wrap_socket(gemini_api._server.socket, server_side=True)
+    ask.endpoint = Endpoint(base_url=gemini_api.url.replace("http:", "https:"))
+    with pytest.raises(Account, match="SSL_CERT_FILE"):
+        ask()
+    assert gemini_api.requests == []
 
 
 def test_nobody_there_is_free(ask: Asker) -> None:
