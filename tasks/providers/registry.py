@@ -11,6 +11,8 @@ from tasks.providers.base import Provider
 _CLASSES = {
     "preview": "tasks.providers.preview:PreviewProvider",
     "anycap": "tasks.providers.anycap:AnycapProvider",
+    "openai_compatible": "tasks.providers.openai_compatible:OpenAICompatibleProvider",
+    "gemini": "tasks.providers.gemini:GeminiProvider",
     "fal": "tasks.providers.fal:FalProvider",
     "replicate": "tasks.providers.replicate:ReplicateProvider",
 }
