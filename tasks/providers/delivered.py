@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any
@@ -13,6 +14,8 @@ from tasks.core.addresses import is_private
 from tasks.core.errors import Account, BadBytes
 from tasks.pictures.inspect import MAX_BYTES, inspect
 from tasks.providers.fetch import fetch_picture
+
+_NAME = re.compile(r"[a-z0-9.-]+")
 
 
 def json_object(body: bytes | None) -> dict[str, Any] | None:
@@ -40,18 +43,19 @@ def _urls(found: Any) -> Iterator[str]:
 
 
 def is_declared(url: str, hosts: Sequence[str], *, allow_private: bool) -> bool:
-    """Whether a URL leads to one of these hosts, or below one, or nowhere (``data:``).
+    """Whether a URL leads to one of these hosts, or below one, over TLS; or nowhere (``data:``).
 
     ``allow_private`` also allows the addresses of this machine and of private networks, written in digits.
     """
     if url.startswith("data:"):
         return True
     try:
-        host = urlsplit(url).hostname or ""
+        parts = urlsplit(url)
     except ValueError:
         return False
-    if any(host == known or host.endswith("." + known) for known in hosts):
-        return True
+    host = parts.hostname or ""
+    if _NAME.fullmatch(host) and any(f".{host}".endswith(f".{known}") for known in hosts):
+        return parts.scheme == "https" and parts.username is None
     with suppress(ValueError):
         return allow_private and is_private(host)
     return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from tasks.providers.base import GenerationRequest, Provider
 from tasks.providers.gemini import GeminiProvider
 from tasks.providers.openai_compatible import OpenAICompatibleProvider
 from tasks.providers.preview import PreviewProvider
+from tests.contract.providers import queues
 from tests.real_anycap import real_anycap
 from tests.stand_ins.anycap_api import AnycapApi
 from tests.stand_ins.gemini_api import KEY, GeminiApi
@@ -28,7 +29,7 @@ FAKE = Path(__file__).with_name("fake_anycap.py")
 
 SMALL = Size(64, 64)
 
-MakeRequest = Callable[..., GenerationRequest]
+MakeRequest = queues.MakeRequest
 
 
 @pytest.fixture
@@ -136,7 +137,21 @@ def gemini(gemini_api: GeminiApi) -> GeminiProvider:
     return GeminiProvider(api_key=KEY, base_url=gemini_api.url)
 
 
-@pytest.fixture(params=["preview", "anycap-fake", "anycap-real", "openai", "gemini"])
+@pytest.fixture
+def fal(make_request: MakeRequest) -> Iterator[queues.Waited]:
+    """The queue of fal, waited for."""
+    with queues.fal(make_request) as queue:
+        yield queues.Waited(queue)
+
+
+@pytest.fixture
+def replicate(make_request: MakeRequest) -> Iterator[queues.Waited]:
+    """The queue of Replicate, waited for."""
+    with queues.replicate(make_request) as queue:
+        yield queues.Waited(queue)
+
+
+@pytest.fixture(params=["preview", "anycap-fake", "anycap-real", "openai", "gemini", "fal", "replicate"])
 def provider(request: pytest.FixtureRequest) -> Provider:
     """Each provider in turn, ready to be called."""
     if request.param == "preview":

@@ -9,16 +9,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tasks.core.catalogue import Endpoint
-from tasks.providers.base import GenerationRequest, QueueProvider
+from tasks.core.health import Health
+from tasks.providers.base import Capabilities, GeneratedPicture, GenerationRequest, QueueProvider
 from tasks.providers.fal import FalProvider
 from tasks.providers.replicate import ReplicateProvider
-from tests.contract.providers.conftest import MakeRequest
 from tests.stand_ins import fal_api, replicate_api
 from tests.stand_ins.fal_api import FalApi
 from tests.stand_ins.http_server import Reply, Request, StandIn
 from tests.stand_ins.queue_api import QueueApi, Webhook
 from tests.stand_ins.replicate_api import ReplicateApi
 from tests.waiting import wait_until
+
+MakeRequest = Callable[..., GenerationRequest]
 
 
 class OurEndpoint(StandIn):
@@ -50,14 +52,45 @@ class Queue:
 
     def request(self, prompt: str = "a mug", **options: object) -> GenerationRequest:
         """A request that goes to the stand-in."""
-        made = self.make_request(prompt, **options)
-        return replace(made, model=self.model, endpoint=Endpoint(base_url=self.api.url))
+        return self.sent_here(self.make_request(prompt, **options))
+
+    def sent_here(self, request: GenerationRequest) -> GenerationRequest:
+        """The request, to the stand-in's model."""
+        return replace(request, model=self.model, endpoint=Endpoint(base_url=self.api.url))
 
     def job(self, request: GenerationRequest, *, webhook: bool = False) -> str:
         """Hand a job in that ends at once, and wait for that."""
         job_id = self.provider.submit(request, self.endpoint.url if webhook else None)
         wait_until(lambda: self.api.jobs[job_id].ended)
         return job_id
+
+
+@dataclass(frozen=True)
+class Waited:
+    """A queue as a provider that answers at once: for the suite of all providers."""
+
+    queue: Queue
+
+    @property
+    def name(self) -> str:
+        """The queue's."""
+        return self.queue.provider.name
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """The queue's."""
+        return self.queue.provider.capabilities
+
+    def generate(self, request: GenerationRequest) -> GeneratedPicture:
+        """Hand in, wait, collect."""
+        asked = self.queue.sent_here(request)
+        made = self.queue.provider.collect(asked, self.queue.job(asked), None)
+        assert made is not None
+        return made
+
+    def check(self) -> Health:
+        """The queue's."""
+        return self.queue.provider.check()
 
 
 @contextmanager

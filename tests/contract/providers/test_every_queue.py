@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -256,16 +255,3 @@ def test_a_reference_that_is_no_picture_is_never_sent(queue: Queue, tmp_path: Pa
         with pytest.raises(Invalid, match=path.name):
             queue.provider.submit(queue.request(references=(path,)), None)
     assert queue.api.requests == []
-
-
-def test_many_threads_share_one_provider(queue: Queue) -> None:
-    """Each gets its own job and its own picture."""
-
-    def make(number: int) -> str:
-        request = queue.request(f"mug {number}")
-        job_id = queue.job(request)
-        assert queue.provider.collect(request, job_id, None)
-        return str(queue.api.jobs[job_id].fields["prompt"])
-
-    with ThreadPoolExecutor(8) as pool:
-        assert list(pool.map(make, range(24))) == [f"mug {number}" for number in range(24)]
