@@ -44,12 +44,11 @@ def changed_template(**settings: Any) -> dict[str, Any]:
 
 
 def test_the_shipped_catalogue_is_valid() -> None:
-    """Models, uses and prices are the article's; nothing of it contradicts itself."""
+    """The article's models, uses and prices come first, so that a use picks them; nothing contradicts itself."""
     catalogue = parse_catalogue(load("models.toml"), load("prompts.toml"))
     assert catalogue.default_model == "nano-banana-2"
-    assert list(catalogue.models) == ["preview", "nano-banana-2", "seedream-5", "nano-banana-pro"]
     uses = {alias: model.uses for alias, model in catalogue.models.items()}
-    assert uses == {
+    assert dict(list(uses.items())[:4]) == {
         "preview": (),
         "nano-banana-2": ("bulk", "prototype"),
         "seedream-5": ("hero",),
