@@ -110,7 +110,7 @@ class OpenAICompatibleProvider:
             return self._clients[endpoint.base_url, key]
 
     def _picture(self, answer: Answer, deadline: Deadline) -> bytes:
-        """The bytes of the picture. What is not whole behind a URL is fetched once more, which costs nothing.
+        """The bytes of the picture. What did not come whole from a URL is fetched once more, which costs nothing.
 
         Raises BadBytes, and what ``fetch_picture`` raises, with what the call has cost.
         """
@@ -119,7 +119,9 @@ class OpenAICompatibleProvider:
                 return decoded(answer.b64)
             try:
                 return self._fetched(answer.url, deadline)
-            except BadBytes:
+            except (BadBytes, Ambiguous):
+                if not deadline.left_seconds:
+                    raise
                 return self._fetched(answer.url, deadline)
         except StepError as error:
             error.cost_usd_micros = answer.cost_usd_micros
