@@ -7,7 +7,6 @@ a broken picture is what it is, and its cost is not lost, instead of an error of
 
 from __future__ import annotations
 
-import ssl
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -16,13 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
-from tasks.core.errors import Account, Ambiguous, BadBytes, Invalid, NotSent, StepError
+from tasks.core.errors import Account, BadBytes, Invalid, NotSent, StepError
 from tasks.core.health import Health
 from tasks.core.retry_after import parse_retry_after
 from tasks.pictures.inspect import inspect
 from tasks.providers.base import Capabilities, GeneratedPicture, GenerationRequest
-from tasks.providers.deadline import Deadline, watch
+from tasks.providers.deadline import Deadline
 from tasks.providers.gemini_answer import SERVICE, failure, read_answer
+from tasks.providers.sent_once import CONNECT_SECONDS, new_client, no_answer, too_late
 
 if TYPE_CHECKING:
     from google import genai
@@ -32,8 +32,6 @@ INSTALL = "pip install 'imagechord[gemini]'"
 BASE_URL = "https://generativelanguage.googleapis.com"
 
 _API_VERSION = "v1beta"
-_CONNECT_SECONDS = 10.0
-_PERHAPS_PAID = "the picture may have been paid for"
 _PARAMETERS = ("aspect_ratio", "resolution", "seed", "thinking_level")
 
 
@@ -88,16 +86,13 @@ def _new_client(base_url: str, api_key: str) -> genai.Client:
     if not _is_address(base_url):
         raise Account(f"the address of {SERVICE}, {base_url!r}, cannot be used; correct base_url")
     try:
-        import httpx2
         from google import genai
         from google.genai import types
+
+        http_client = new_client()
     except ImportError as error:
         raise Account(f"the google-genai SDK cannot be imported ({error}); {INSTALL}") from error
-    http_client = httpx2.Client(
-        limits=httpx2.Limits(max_connections=None, max_keepalive_connections=0),
-        follow_redirects=False,
-        event_hooks={"request": [watch, _connect_soon]},
-    )
+    http_client.event_hooks["request"].append(_connect_soon)
     options = types.HttpOptions(base_url=base_url, api_version=_API_VERSION, httpx_client=http_client)
     return genai.Client(vertexai=False, api_key=api_key, http_options=options)
 
@@ -113,7 +108,7 @@ def _is_address(base_url: str) -> bool:
 def _connect_soon(request: Any) -> None:
     """For the ``request`` hooks: the SDK has one time-out for everything, and a picture takes long to draw."""
     limits = request.extensions["timeout"]
-    limits["connect"] = min(_CONNECT_SECONDS, limits["connect"])
+    limits["connect"] = min(CONNECT_SECONDS, limits["connect"])
 
 
 def _contents(request: GenerationRequest) -> list[Any]:
@@ -177,9 +172,9 @@ def _sent(
         except errors.APIError as error:
             raise _status_error(error) from error
         except (httpx2.RequestError, UnicodeDecodeError) as error:
-            raise _no_answer(error, deadline) from error
+            raise no_answer(error, SERVICE, deadline) from error
         if not deadline.left_seconds:  # cut, and the answer did not say how long it would be
-            raise _too_late(deadline)
+            raise too_late(SERVICE, deadline)
     raw = answer.sdk_http_response
     return (raw.body if raw else None) or ""
 
@@ -188,27 +183,3 @@ def _status_error(error: errors.APIError) -> StepError:
     headers: Any = getattr(error.response, "headers", {})
     asked_seconds = parse_retry_after(headers.get("retry-after"), datetime.now(UTC))
     return failure(error.code, error.details, asked_seconds)
-
-
-def _no_answer(error: Exception, deadline: Deadline) -> StepError:
-    """The error for a call without an answer: what was never sent is free, all else may have been paid for."""
-    import httpx2
-
-    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _causes(error)):
-        return Account(f"the certificate of {SERVICE} cannot be trusted; set SSL_CERT_FILE")
-    if isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.ProxyError):
-        return NotSent(f"{SERVICE} cannot be reached ({error})")
-    if not deadline.left_seconds or isinstance(error, httpx2.TimeoutException):
-        return _too_late(deadline)
-    return Ambiguous(f"{SERVICE} broke off ({type(error).__name__}); {_PERHAPS_PAID}")
-
-
-def _too_late(deadline: Deadline) -> StepError:
-    return Ambiguous(f"{SERVICE} did not answer within {deadline.seconds:g} s; {_PERHAPS_PAID}")
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """An error and what it came of."""
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__

@@ -9,9 +9,8 @@ and keeps connections, of which one that the server has just closed would look l
 
 from __future__ import annotations
 
-import ssl
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -20,16 +19,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
 from tasks.core.catalogue import Endpoint
-from tasks.core.errors import Account, Ambiguous, BadBytes, Invalid, NotSent, StepError
+from tasks.core.errors import Account, Ambiguous, BadBytes, Invalid, StepError
 from tasks.core.health import Health
 from tasks.core.retry_after import parse_retry_after
 from tasks.pictures.inspect import MAX_BYTES, inspect
 from tasks.providers.base import Capabilities, GeneratedPicture, GenerationRequest
-from tasks.providers.deadline import Deadline, watch
+from tasks.providers.deadline import Deadline
 from tasks.providers.fetch import fetch_picture
 from tasks.providers.http_errors import error_of
 from tasks.providers.openai_answer import CODES, Answer, decoded, read_answer, unsuccessful
 from tasks.providers.openai_request import Call, call_of
+from tasks.providers.sent_once import CONNECT_SECONDS, new_client, no_answer
 
 if TYPE_CHECKING:
     import openai
@@ -40,7 +40,6 @@ OPENAI = Endpoint(base_url="https://api.openai.com/v1", key_variable="OPENAI_API
 
 _NO_KEY = "none"
 """For a server that wants none: an empty one would be replaced by the SDK with OpenAI's."""
-_CONNECT_SECONDS = 10.0
 _MOST_BYTES = MAX_BYTES * 4 // 3 + (1 << 20)
 """A picture of the largest size in base64, and what is around it."""
 
@@ -110,7 +109,7 @@ class OpenAICompatibleProvider:
             return self._clients[endpoint.base_url, key]
 
     def _picture(self, answer: Answer, deadline: Deadline) -> bytes:
-        """The bytes of the picture. What is not whole behind a URL is fetched once more, which costs nothing.
+        """The bytes of the picture. What did not come whole from a URL is fetched once more, which costs nothing.
 
         Raises BadBytes, and what ``fetch_picture`` raises, with what the call has cost.
         """
@@ -119,7 +118,9 @@ class OpenAICompatibleProvider:
                 return decoded(answer.b64)
             try:
                 return self._fetched(answer.url, deadline)
-            except BadBytes:
+            except (BadBytes, Ambiguous):
+                if not deadline.left_seconds:
+                    raise
                 return self._fetched(answer.url, deadline)
         except StepError as error:
             error.cost_usd_micros = answer.cost_usd_micros
@@ -139,12 +140,11 @@ class OpenAICompatibleProvider:
 def _new_client(base_url: str, key: str) -> openai.OpenAI:
     """A client that sends each request once, each over a connection of its own. Raises Account without the SDK."""
     try:
-        import httpx2
         import openai
+
+        http_client = new_client()
     except ImportError as error:
         raise Account(f"the openai SDK cannot be imported ({error}); {INSTALL}") from error
-    limits = httpx2.Limits(max_connections=None, max_keepalive_connections=0)
-    http_client = httpx2.Client(limits=limits, follow_redirects=False, event_hooks={"request": [watch]})
     return openai.OpenAI(api_key=key, base_url=base_url, max_retries=0, http_client=http_client)
 
 
@@ -170,7 +170,7 @@ def _sent(client: openai.OpenAI, call: Call, service: str, deadline: Deadline) -
         "model": call.model,
         "prompt": call.prompt,
         "extra_body": call.fields,
-        "timeout": httpx2.Timeout(left, connect=min(_CONNECT_SECONDS, left)),
+        "timeout": httpx2.Timeout(left, connect=min(CONNECT_SECONDS, left)),
     }
     files = call.files[0] if len(call.files) == 1 else list(call.files)
     try:
@@ -179,7 +179,7 @@ def _sent(client: openai.OpenAI, call: Call, service: str, deadline: Deadline) -
     except openai.APIStatusError as error:
         raise _status_error(error, service) from error
     except (openai.APIConnectionError, httpx2.RequestError) as error:
-        raise _no_answer(error, service, deadline) from error
+        raise no_answer(error, service, deadline) from error
     except UnicodeError as error:
         raise Invalid("the prompt holds characters that no text has; take them out") from error
 
@@ -203,25 +203,3 @@ def _status_error(error: openai.APIStatusError, service: str) -> StepError:
         trace_id=error.request_id,
     )
     return error_of(service, said, CODES)
-
-
-def _no_answer(error: Exception, service: str, deadline: Deadline) -> StepError:
-    """The error for a call without an answer: what was never sent is free, all else may have been paid for."""
-    import httpx2
-
-    causes = list(_causes(error))
-    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
-        return Account(f"the certificate of {service} cannot be trusted; set SSL_CERT_FILE")
-    if any(isinstance(cause, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.ProxyError) for cause in causes):
-        return NotSent(f"{service} cannot be reached")
-    paid = "the picture may have been paid for"
-    if not deadline.left_seconds or any(isinstance(cause, httpx2.TimeoutException) for cause in causes):
-        return Ambiguous(f"{service} did not answer within {deadline.seconds:g} s; {paid}")
-    return Ambiguous(f"{service} dropped the connection ({type(causes[-1]).__name__}); {paid}")
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """An error and what it came of, the innermost last."""
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+from collections.abc import Callable
 from email import message_from_bytes
 from email.policy import HTTP
 from typing import Any
@@ -59,13 +60,13 @@ _ARK_ERRORS: dict[MakerFault, _Told] = {
 class OpenAIApi(MakerApi):
     """Both APIs on one server: base URLs :attr:`openai_url` and :attr:`ark_url`.
 
-    ``truncated_once`` cuts only the first download of a picture. ``reply`` replaces the next paid answers.
+    ``first_download`` says how the first download of a picture goes wrong. ``reply`` replaces the paid answers.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.reply: Reply | None = None
-        self.truncated_once = False
+        self.first_download: Callable[[bytes], Reply] | None = None
         self._pictures: dict[str, bytes] = {}
 
     @property
@@ -123,7 +124,7 @@ class OpenAIApi(MakerApi):
     def _download(self, path: str) -> Reply:
         data = self._pictures[path.partition("?")[0]]
         first = sum(one.path == path for one in self.requests) == 1
-        return Reply(body=data[: len(data) // 2] if self.truncated_once and first else self._cut(data))
+        return self.first_download(data) if self.first_download and first else Reply(body=self._cut(data))
 
     def _cut(self, data: bytes) -> bytes:
         return data[: len(data) // 2] if self.fault is MakerFault.TRUNCATED else data

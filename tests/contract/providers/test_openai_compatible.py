@@ -7,6 +7,7 @@ import io
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -151,11 +152,25 @@ def test_a_picture_comes_in_the_answer_or_behind_a_url(
     assert all("Authorization" not in one.headers for one in downloads)
 
 
-def test_what_is_cut_behind_a_url_is_fetched_again(
-    openai: OpenAICompatibleProvider, openai_api: OpenAIApi, make_request: MakeRequest, ark: Endpoint
+@pytest.mark.parametrize(
+    "reply",
+    [
+        lambda data: Reply(body=data[: len(data) // 2]),
+        lambda data: Reply(body=data[:20], headers={"Content-Length": str(len(data)), "Connection": "close"}),
+        lambda _: Reply(503),
+        lambda _: Reply(disconnect=True),
+    ],
+    ids=["cut", "cut short", "unavailable", "dropped"],
+)
+def test_what_does_not_come_from_a_url_is_fetched_again(
+    openai: OpenAICompatibleProvider,
+    openai_api: OpenAIApi,
+    make_request: MakeRequest,
+    ark: Endpoint,
+    reply: Callable[[bytes], Reply],
 ) -> None:
     """A second download costs nothing, a second call would."""
-    openai_api.truncated_once = True
+    openai_api.first_download = reply
     made = openai.generate(replace(make_request(), endpoint=ark))
     assert inspect(made.data).size == Size(64, 64)
     assert [one.method for one in openai_api.requests] == ["POST", "GET", "GET"]
