@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import itertools
 import json
 import subprocess
 import sys
@@ -33,7 +34,7 @@ from tasks.core.pictures import Size
 from tasks.pictures.inspect import inspect
 from tasks.providers.base import GenerationRequest
 from tasks.providers.openai_answer import read_answer
-from tasks.providers.openai_compatible import OpenAICompatibleProvider
+from tasks.providers.openai_compatible import OpenAICompatibleProvider, _body
 from tests.contract.providers.conftest import MakeRequest
 from tests.stand_ins.certificates import server_tls
 from tests.stand_ins.http_server import Reply
@@ -175,6 +176,22 @@ def test_what_does_not_come_from_a_url_is_fetched_again(
     made = openai.generate(replace(make_request(), endpoint=ark))
     assert inspect(made.data).size == Size(64, 64)
     assert [one.method for one in openai_api.requests] == ["POST", "GET", "GET"]
+
+
+def test_a_slow_download_ends_with_the_call(
+    openai: OpenAICompatibleProvider, openai_api: OpenAIApi, make_request: MakeRequest, ark: Endpoint
+) -> None:
+    """The deadline is for the call and its download together; there is no time for a second one."""
+    openai_api.first_download = lambda data: Reply(body=data, drip_seconds=0.1)
+    with pytest.raises(Ambiguous, match="it did not come within"):
+        openai.generate(replace(make_request(deadline_seconds=1.5), endpoint=ark))
+    assert [one.method for one in openai_api.requests] == ["POST", "GET"]
+
+
+def test_an_answer_without_an_end_is_cut() -> None:
+    """No server fills our memory: an answer may hold the largest picture in base64, and not more."""
+    with pytest.raises(BadBytes, match="bytes"):
+        _body(itertools.repeat(bytes(1 << 20)), "Ark")
 
 
 def test_a_url_into_the_private_network_is_not_fetched(
@@ -474,7 +491,7 @@ from tasks.core.errors import Account
 from tasks.core.pictures import Size
 from tasks.providers.base import GenerationRequest
 from tasks.providers.openai_answer import read_answer
-from tasks.providers.openai_compatible import OpenAICompatibleProvider
+from tasks.providers.openai_compatible import OpenAICompatibleProvider, _body
 provider = OpenAICompatibleProvider(keys={{"OPENAI_API_KEY": "sk-test"}})
 print(provider.check().status, provider.check().mend)
 try:
