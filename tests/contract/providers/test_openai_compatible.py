@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import io
+import itertools
+import json
 import subprocess
 import sys
 import time
@@ -31,15 +33,15 @@ from tasks.core.errors import (
 from tasks.core.pictures import Size
 from tasks.pictures.inspect import inspect
 from tasks.providers.base import GenerationRequest
-from tasks.providers.openai_compatible import OpenAICompatibleProvider
+from tasks.providers.openai_answer import read_answer
+from tasks.providers.openai_compatible import OpenAICompatibleProvider, _body
 from tests.contract.providers.conftest import MakeRequest
 from tests.stand_ins.certificates import server_tls
 from tests.stand_ins.http_server import Reply
 from tests.stand_ins.maker_api import EXPECTED, MakerFault
-from tests.stand_ins.openai_api import OpenAIApi, error, fields_of
+from tests.stand_ins.openai_api import COST_USD_MICROS, USAGE, OpenAIApi, error, fields_of
 
 PRICES = TokenPrices(input_text=Decimal(5), input_image=Decimal(8), output_image=Decimal(30))
-COST_USD_MICROS = 17 * 5 + 323 * 8 + 1056 * 30
 KEYS = {"OPENAI_API_KEY": "sk-of-openai"}
 
 
@@ -176,6 +178,22 @@ def test_what_does_not_come_from_a_url_is_fetched_again(
     assert [one.method for one in openai_api.requests] == ["POST", "GET", "GET"]
 
 
+def test_a_slow_download_ends_with_the_call(
+    openai: OpenAICompatibleProvider, openai_api: OpenAIApi, make_request: MakeRequest, ark: Endpoint
+) -> None:
+    """The deadline is for the call and its download together; there is no time for a second one."""
+    openai_api.first_download = lambda data: Reply(body=data, drip_seconds=0.1)
+    with pytest.raises(Ambiguous, match="it did not come within"):
+        openai.generate(replace(make_request(deadline_seconds=1.5), endpoint=ark))
+    assert [one.method for one in openai_api.requests] == ["POST", "GET"]
+
+
+def test_an_answer_without_an_end_is_cut() -> None:
+    """No server fills our memory: an answer may hold the largest picture in base64, and not more."""
+    with pytest.raises(BadBytes, match="bytes"):
+        _body(itertools.repeat(bytes(1 << 20)), "Ark")
+
+
 def test_a_url_into_the_private_network_is_not_fetched(
     openai_api: OpenAIApi, make_request: MakeRequest, ark: Endpoint
 ) -> None:
@@ -253,14 +271,36 @@ def test_usage_is_told_in_money(openai: OpenAICompatibleProvider, make_request: 
     assert openai.generate(make_request()).cost_usd_micros is None
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [{"data": []}, {"error": {"code": "moderation_blocked"}}, {"data": [{"b64_json": "abc"}]}],
+    ids=["no picture", "refused", "no base64"],
+)
 def test_a_failure_tells_what_it_cost(
-    openai: OpenAICompatibleProvider, openai_api: OpenAIApi, make_request: MakeRequest
+    openai: OpenAICompatibleProvider, openai_api: OpenAIApi, make_request: MakeRequest, answer: dict[str, object]
 ) -> None:
     """Tokens are billed without a picture too, and the server's name for the call is kept for the complaint."""
-    openai_api.fault = MakerFault.NO_IMAGE
+    openai_api.reply = Reply(body={**answer, "usage": USAGE}, headers={"x-request-id": "req_7"})
     with pytest.raises(StepError) as caught:
         openai.generate(replace(make_request(), token_prices=PRICES))
-    assert (caught.value.cost_usd_micros, caught.value.trace_id) == (COST_USD_MICROS, "req_1")
+    assert (caught.value.cost_usd_micros, caught.value.trace_id) == (COST_USD_MICROS, "req_7")
+
+
+@pytest.mark.parametrize(
+    ("usage", "cost_usd_micros"),
+    [
+        ({"output_tokens": 100}, 3000),
+        ({"input_tokens": 10, "output_tokens": 100}, 3050),
+        ({"output_tokens": 100, "output_tokens_details": {"image_tokens": 90, "text_tokens": 10}}, 2700),
+        ({"output_tokens": "many"}, None),
+        ({"generated_images": 1}, None),
+        ("none", None),
+    ],
+)
+def test_usage_is_read_without_trust(usage: object, cost_usd_micros: int | None) -> None:
+    """Without details input is text and output the picture; what tells no tokens tells no cost."""
+    answer = {"data": [{"url": "https://pictures.example/1.png"}], "usage": usage}
+    assert read_answer("Ark", json.dumps(answer).encode(), PRICES).cost_usd_micros == cost_usd_micros
 
 
 @pytest.mark.parametrize(
@@ -450,7 +490,8 @@ from pathlib import Path
 from tasks.core.errors import Account
 from tasks.core.pictures import Size
 from tasks.providers.base import GenerationRequest
-from tasks.providers.openai_compatible import OpenAICompatibleProvider
+from tasks.providers.openai_answer import read_answer
+from tasks.providers.openai_compatible import OpenAICompatibleProvider, _body
 provider = OpenAICompatibleProvider(keys={{"OPENAI_API_KEY": "sk-test"}})
 print(provider.check().status, provider.check().mend)
 try:
