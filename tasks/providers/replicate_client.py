@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,6 +20,7 @@ from tasks.core.retry_after import parse_retry_after
 from tasks.providers.deadline import Deadline, watch
 from tasks.providers.http_errors import Unsuccessful, error_of
 from tasks.providers.inputs import read_reference
+from tasks.providers.sent_once import CONNECT_SECONDS, causes_of
 
 if TYPE_CHECKING:
     import httpx
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 INSTALL = "pip install 'imagechord[replicate]'"
 
 _SERVICE = "Replicate"
-_CONNECT_SECONDS = 10.0
 
 _MODEL = re.compile(r"[^/:\s]+/[^/:\s]+(:(?P<version>\S+))?")
 
@@ -97,8 +97,10 @@ class ReplicateClient:
             raise NoImage(f"{_SERVICE} answered and named no job") from error
 
     def _remember(self, response: httpx.Response) -> None:
-        """The SDK's errors leave the headers out."""
+        """The SDK's errors leave the headers out, and a redirect is none to it. Raises Account for one."""
         self._said.headers = response.headers
+        if response.is_redirect:
+            raise error_of(_SERVICE, Unsuccessful(response.status_code), {})
 
     def _refusal(self, error: Any) -> StepError:
         headers = self._said.headers
@@ -113,13 +115,13 @@ class ReplicateClient:
 def _bounded(request: httpx.Request) -> None:
     """Give the SDK's request, which has none, time limits; the deadline ends what keeps within them."""
     watch(request)
-    request.extensions["timeout"] = dict.fromkeys(("connect", "pool"), _CONNECT_SECONDS)
+    request.extensions["timeout"] = dict.fromkeys(("connect", "pool"), CONNECT_SECONDS)
 
 
 def _no_answer(error: httpx.HTTPError, deadline: Deadline, lost: type[StepError]) -> StepError:
     import httpx
 
-    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _causes(error)):
+    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes_of(error)):
         return Account(f"the certificate of {_SERVICE} cannot be trusted; set SSL_CERT_FILE")
     if isinstance(error, httpx.UnsupportedProtocol | httpx.LocalProtocolError):
         return Account(f"{_SERVICE} cannot be called so ({error}); check REPLICATE_API_TOKEN and base_url")
@@ -128,9 +130,3 @@ def _no_answer(error: httpx.HTTPError, deadline: Deadline, lost: type[StepError]
     if not deadline.left_seconds:
         return lost(f"{_SERVICE} did not answer within {deadline.seconds:g} s")
     return lost(f"{_SERVICE} dropped the connection ({type(error).__name__})")
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__

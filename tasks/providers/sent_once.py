@@ -37,7 +37,7 @@ def no_answer(error: Exception, service: str, deadline: Deadline) -> StepError:
     """The error for a call without an answer: what was never sent is free, all else may have been paid for."""
     import httpx2
 
-    causes = list(_causes(error))
+    causes = list(causes_of(error))
     if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
         return Account(f"the certificate of {service} cannot be trusted; set SSL_CERT_FILE")
     if any(isinstance(cause, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.ProxyError) for cause in causes):
@@ -52,7 +52,7 @@ def too_late(service: str, deadline: Deadline) -> StepError:
     return Ambiguous(f"{service} did not answer within {deadline.seconds:g} s; {_PERHAPS_PAID}")
 
 
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
+def causes_of(error: BaseException | None) -> Iterator[BaseException]:
     """An error and what it came of, the innermost last."""
     while error is not None:
         yield error

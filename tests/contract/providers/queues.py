@@ -39,6 +39,18 @@ class OurEndpoint(StandIn):
         ]
 
 
+class Elsewhere(StandIn):
+    """A server that says the same to everything."""
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__()
+        self.reply = reply
+
+    def answer(self, request: Request) -> Reply:
+        """As it was told."""
+        return self.reply
+
+
 @dataclass(frozen=True)
 class Queue:
     """One provider, its maker, and where that one calls us."""

@@ -14,7 +14,7 @@ from tasks.core.catalogue import Endpoint
 from tasks.core.errors import Account, Ambiguous, Forged, Invalid, Lost, NotSent, Overloaded, RateLimited, StepError
 from tasks.pictures.inspect import inspect
 from tests.contract.providers.conftest import MakeRequest
-from tests.contract.providers.queues import QUEUES, Queue, now, reference
+from tests.contract.providers.queues import QUEUES, Elsewhere, Queue, now, reference
 from tests.stand_ins.http_server import Reply
 from tests.stand_ins.maker_api import EXPECTED, MakerFault
 from tests.stand_ins.queue_api import AT_SUBMIT, Webhook, painted
@@ -201,6 +201,15 @@ def test_a_question_without_an_answer_leaves_the_job_as_it_was(
     queue.api.ask_with = None
     assert queue.provider.collect(replace(request, deadline_seconds=20.0), job_id, None)
     assert len(queue.api.paid) == 1
+
+
+def test_a_redirect_is_not_followed_with_the_paid_request(queue: Queue) -> None:
+    """What is sent on may be paid twice, and the key would go along: the address is to be corrected."""
+    with Elsewhere(Reply(307, headers={"Location": f"{queue.api.url}/fal-ai/nano-banana-2"})) as moved:
+        request = replace(queue.request(), endpoint=Endpoint(base_url=moved.url))
+        with pytest.raises(Account, match="307"):
+            queue.provider.submit(request, None)
+    assert (len(moved.requests), queue.api.requests) == (1, [])
 
 
 def test_nobody_there_means_not_sent(queue: Queue) -> None:

@@ -14,8 +14,8 @@ from tasks.core.errors import Account, ConfigurationError, Forged, Invalid, Lost
 from tasks.core.redaction import redacted
 from tasks.providers.replicate import ReplicateProvider
 from tests.contract.providers.conftest import MakeRequest
-from tests.contract.providers.queues import Queue, now, reference, replicate
-from tests.stand_ins.http_server import Reply, Request, StandIn
+from tests.contract.providers.queues import Elsewhere, Queue, now, reference, replicate
+from tests.stand_ins.http_server import Reply
 from tests.stand_ins.queue_api import painted
 from tests.stand_ins.replicate_api import TOKEN, ReplicateApi
 
@@ -70,25 +70,13 @@ def test_references_are_uploaded_first(queue: Queue, api: ReplicateApi, tmp_path
     assert (api.jobs["job-1"].fields["image_input"], len(api.paid)) == (names, 1)
 
 
-class BrokenUploads(StandIn):
-    """Takes nothing."""
-
-    def __init__(self, reply: Reply) -> None:
-        super().__init__()
-        self.reply = reply
-
-    def answer(self, request: Request) -> Reply:
-        """As it was told."""
-        return self.reply
-
-
 @pytest.mark.parametrize(
     "reply", [Reply(disconnect=True), Reply(body="x" * 500, drip_seconds=0.1)], ids=["dropped", "dripping"]
 )
 def test_an_upload_that_is_lost_has_bought_nothing(queue: Queue, tmp_path: Path, reply: Reply) -> None:
     """What is perhaps paid for anywhere else is free here: the prediction was never asked for."""
     path = reference(tmp_path, painted("PNG"))
-    with BrokenUploads(reply) as broken:
+    with Elsewhere(reply) as broken:
         request = queue.request(references=(path,), deadline_seconds=1.0)
         with pytest.raises(NotSent):
             queue.provider.submit(replace(request, endpoint=Endpoint(base_url=broken.url)), None)
@@ -152,7 +140,7 @@ def test_a_secret_that_is_set_is_not_asked_for(queue: Queue, api: ReplicateApi) 
 def test_a_secret_that_cannot_be_had_says_nothing_of_a_webhook(queue: Queue, api: ReplicateApi, told: Reply) -> None:
     """It is neither forged nor true: Replicate is to call again."""
     hook = api.webhook(queue.job(queue.request()))
-    with BrokenUploads(told) as away, pytest.raises(StepError):
+    with Elsewhere(told) as away, pytest.raises(StepError):
         ReplicateProvider(TOKEN, base_url=away.url).authenticate(hook.headers, hook.body, now())
 
 
