@@ -37,7 +37,7 @@ class CostEstimate:
 
 
 def estimate_cost(images: int, model: ModelSpec, preferences: Preferences) -> CostEstimate:
-    """Cost of so many images of one model, from its list price."""
+    """Cost of so many images of one model, from its list price and surcharge."""
     price = model.price_usd_micros
     if price is None:
         return CostEstimate(unpriced=images)
@@ -84,7 +84,7 @@ def manual_cost(images: int, manual: ManualDesign) -> ManualCost:
 
 @dataclass(frozen=True, slots=True)
 class CostRow:
-    """One line of the table: list prices by model alias, ``None`` where a model has no price; manual beside them."""
+    """One line of the table: amounts by model alias, ``None`` where a model has no price; manual beside them."""
 
     images: int
     usd_micros_by_model: Mapping[str, int | None]
@@ -94,7 +94,7 @@ class CostRow:
 def cost_table(
     models: Iterable[ModelSpec], manual: ManualDesign, volumes: Iterable[int] = ARTICLE_VOLUMES
 ) -> tuple[CostRow, ...]:
-    """The article's table: numbers of images × models at list price, manual design beside them."""
+    """The article's table: numbers of images × models at list price and surcharge, manual design beside them."""
     prices = {model.alias: model.price_usd_micros for model in models}
     return tuple(
         CostRow(

@@ -7,7 +7,7 @@ from typing import Any
 from tasks.core.cms_preset import CmsPreset, Echo, EchoIfPresent, ReadBack, field_of, filled_body, filled_path
 from tasks.core.errors import Account, Invalid, Overloaded, RateLimited, StepError
 from tasks.core.health import Health
-from tasks.delivery.http import Answer, HttpCaller, TokenAuth, checked_base_url, checked_token
+from tasks.http_calls import Answer, HttpCaller, TokenAuth, checked_base_url, checked_token
 
 _PASSING_STATUSES = {408, 423, 425}
 _ACCOUNT_STATUSES = {401, 402, 403}

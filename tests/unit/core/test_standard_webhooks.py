@@ -101,7 +101,7 @@ def test_a_signature_is_good_for_five_minutes(direction: int) -> None:
         verify(SECRET, headers, BODY, NOW + direction * timedelta(seconds=TOLERANCE_SECONDS + 1))
 
 
-@pytest.mark.parametrize("secret", ["", "whsec_", "whsec_not base64!", "whsec_YWJjZ"])
+@pytest.mark.parametrize("secret", ["", "whsec_", "whsec_not base64!", "whsec_배터리", "whsec_YWJjZ"])
 def test_what_cannot_be_a_secret_is_said(secret: str) -> None:
     """An empty secret, or one that breaks off, is an error of the configuration."""
     with pytest.raises(ConfigurationError):
