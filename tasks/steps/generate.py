@@ -21,6 +21,7 @@ from tasks.ledger.holding import all_failed, apply_holds
 from tasks.ledger.rows import Claim
 from tasks.ledger.settling import Bought, settle_failure, settle_generated
 from tasks.services import Services, current_services
+from tasks.steps import falling_back
 from tasks.steps.buying import buy
 from tasks.steps.ending import announce_if_resting, follow, refill
 from tasks.steps.held import say_held
@@ -90,8 +91,12 @@ def _fail(services: Services, mine: Turn, claimed: Claim, error: StepError, trie
     decision = _decide(services, claimed, error, tries)
     # Before the settlement: others are about to make the same call.
     slow_down(services, claimed.spec["alias"], error, decision.wait_seconds or 1.0)
-    if settle_failure(services.ledger, claimed, error, decision):
+    onward = falling_back.onward(services, claimed, error, decision)
+    if settle_failure(services.ledger, claimed, error, decision, onward):
+        falling_back.move_on(services, claimed.batch_id)
         say_held(services, claimed.batch_id)
+    if onward.drawn is not None:
+        falling_back.follow(services, claimed, error, onward.drawn)
     follow(services, claimed, StepName.GENERATE, error, decision)
 
 
