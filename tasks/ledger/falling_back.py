@@ -120,7 +120,7 @@ def move_on(ledger: Ledger, held: Hold, choose: Choose) -> Counter[str]:
 
 
 def _some(ledger: Ledger, held: Hold) -> list[Stuck]:
-    left = select(*_NEEDED).join(hold, _LEFT).where(_is(held)).order_by(image.c.id).limit(CHUNK)
+    left = select(*_NEEDED).join_from(image, hold, _LEFT).where(_is(held)).order_by(image.c.id).limit(CHUNK)
     with ledger.read() as connection:
         return [_stuck(row) for row in connection.execute(left)]
 
@@ -131,7 +131,7 @@ def _is(held: Hold) -> ColumnElement[bool]:
 
 def _move(ledger: Ledger, held: Hold, chosen: Mapping[int, Drawn | None]) -> Counter[str]:
     """Hold them all, so that the lineage tells why, and let those go on that can."""
-    unsent = select(image.c.id).join(hold, _UNSENT).where(_is(held), image.c.id.in_(chosen))
+    unsent = select(image.c.id).join_from(image, hold, _UNSENT).where(_is(held), image.c.id.in_(chosen))
     with ledger.write() as connection:
         # In the order in which every move locks images.
         ids = connection.scalars(unsent.order_by(image.c.id).with_for_update(of=image)).all()
