@@ -16,6 +16,7 @@ from tasks.cluster import require_same_ledger, require_same_staging
 from tasks.core import routing
 from tasks.core.errors import ConfigurationError, StepError
 from tasks.core.health import Health
+from tasks.core.retirement import has_retired, notice
 from tasks.ledger import leases
 from tasks.ledger.engine import Ledger, parse_database_url
 from tasks.ledger.migrate import HEAD, current_revision
@@ -42,6 +43,7 @@ def check_all(services: Services) -> Iterator[Health]:
     for name in dict.fromkeys(spec.provider for spec in services.settings.catalogue.models.values()):
         yield _off_without_key(services, provider(services, name))
     yield webhooks(services)
+    yield from retirement(services)
     yield staging(services)
     yield public(services)
     yield cms(services)
@@ -87,6 +89,16 @@ def webhooks(services: Services) -> Health:
         mend = "set WEBHOOK_BASE_URL and WEBHOOK_SECRET, and start: imagechord web"
         return Health("webhooks", "off", "no WEBHOOK_BASE_URL: providers are asked what has become of their jobs", mend)
     return Health("webhooks", "ok", f"providers are to call {base_url}")
+
+
+def retirement(services: Services) -> Iterator[Health]:
+    """Models that go away; bad are those that are gone and that a run would take without naming them."""
+    catalogue, today = services.settings.catalogue, services.today
+    for alias, spec in catalogue.models.items():
+        if said := notice(catalogue.models, alias, today):
+            taken = alias == catalogue.default_model or spec.uses
+            mend = "in models.toml, give its uses, or default_model, to another model" if taken else ""
+            yield Health(f"model {alias}", "bad" if taken and has_retired(spec, today) else "warn", said, mend)
 
 
 @_guarded("staging")

@@ -11,9 +11,11 @@ from tasks import submission
 from tasks.core.catalogue import Catalogue, ModelSpec, TemplateSpec
 from tasks.core.choosing import known
 from tasks.core.errors import InputError
+from tasks.core.fallbacks import with_fallbacks
 from tasks.core.plan import PlannedImage, Row, RowProblem
 from tasks.core.planning import Planner
 from tasks.core.request import Request
+from tasks.core.retirement import refusal_of_retired
 from tasks.core.selection import Edit, Selection
 from tasks.ledger import counting, holding, reading, retrying
 from tasks.ledger.engine import Ledger
@@ -45,9 +47,12 @@ def retry(  # noqa: PLR0913 – one parameter per option
     else:
         anew = _anew(services.settings.catalogue, retrying.planned_by(ledger, batch_id), edit)
         edits = _plan_all(anew, retrying.chosen(ledger, batch_id, selection))
-        models = {image.model for image in edits.values()}
+        asked = sorted({image.model for image in edits.values()})
+        if refusal := refusal_of_retired(anew.catalogue.models, asked, services.today):
+            raise InputError(refusal)
+        models = with_fallbacks(anew.catalogue.models, asked)
         rehearse = rehearse_delivery or anew.request.rehearse_delivery
-        submission.refuse_rehearsal(services, anew.catalogue, models, allowed=rehearse)
+        submission.refuse_rehearsal(services, anew.catalogue, asked, allowed=rehearse)
         unpriced = sorted(alias for alias in models if anew.catalogue.models[alias].price_usd is None)
         unpriced_allowed = allow_unpriced or anew.request.allow_unpriced
         if refusal := submission.refusal_of_unpriced(unpriced, allowed=unpriced_allowed):
@@ -93,7 +98,8 @@ def _anew(now: Catalogue, by: PlannedBy, edit: Edit) -> _Anew:
         new_templates = {template.name: template}
     if edit.model is not None:
         model = known({**now.models, **models}, edit.model, "model")
-        new_models = {} if model.alias in models else {model.alias: model}
+        wanted = (model.alias, *(() if model.alias in models else model.fallback))
+        new_models = {alias: now.models[alias] for alias in wanted if alias not in models}
         edit = replace(edit, model=model.alias)
     everything = {"models": models | new_models, "templates": templates | new_templates}
     catalogue = now.model_copy(update=everything)

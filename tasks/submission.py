@@ -15,10 +15,12 @@ from typing import Any
 
 from tasks.core.catalogue import Catalogue, ModelSpec, TemplateSpec
 from tasks.core.errors import InputError
+from tasks.core.fallbacks import with_fallbacks
 from tasks.core.plan import PlannedImage, PlanOptions, RowProblem
 from tasks.core.plan_summary import PlanSummary
 from tasks.core.planning import Planner, RowPlan
 from tasks.core.request import Request, is_s3
+from tasks.core.retirement import has_retired, notice, refusal_of_retired
 from tasks.ledger import submitting
 from tasks.ledger.reading import bought_fingerprints
 from tasks.ledger.submitting import CHUNK, NewBatch
@@ -40,6 +42,14 @@ class Submitted:
 
 
 @dataclass(frozen=True)
+class Refusal:
+    """Why nothing may be bought, and what a person does about it."""
+
+    message: str
+    mend: str
+
+
+@dataclass(frozen=True)
 class Planned:
     """What a dry run found. ``field_columns`` is field → column, ``None`` for a default; the key stands as ``sku``.
 
@@ -52,8 +62,8 @@ class Planned:
     encoding: str
     delimiter: str
     field_columns: Mapping[str, str | None]
-    refusal: str = ""
-    """Why the batch as a whole would not be started, whatever its rows are; empty when it would."""
+    refusal: Refusal | None = None
+    """Why the batch as a whole would not be started, whatever its rows are."""
 
 
 class Stream:
@@ -70,13 +80,21 @@ class Stream:
         )
         self.summary = PlanSummary(settings.catalogue, settings.preferences)
         self.problems: list[RowProblem] = []
+        self._today = services.today
         self._most_problems = sys.maxsize if most_problems is None else most_problems
         self._bought = _bought_lookup(services)
 
     @property
     def notes(self) -> tuple[str, ...]:
         """Complete after the iteration."""
-        return (*self.rows.notes, *self.planner.notes)
+        return (*self.rows.notes, *self.planner.notes, *self._retiring())
+
+    def _retiring(self) -> Iterator[str]:
+        """Models that the batch uses, or may come to, and that go away; what is refused for it is said as that."""
+        models, refused = self.summary.catalogue.models, self.summary.to_buy
+        for alias in with_fallbacks(models, self.summary.by_model):
+            if not (alias in refused and has_retired(models[alias], self._today)):
+                yield from filter(None, [notice(models, alias, self._today)])
 
     @property
     def worded_problems(self) -> tuple[str, ...]:
@@ -115,7 +133,7 @@ def plan(services: Services, request: Request, each: Callable[[PlannedImage], ob
         encoding=stream.rows.encoding,
         delimiter=stream.rows.delimiter,
         field_columns=stream.planner.field_columns,
-        refusal=refusal_of_unpriced(stream.summary.unpriced_models, allowed=request.allow_unpriced),
+        refusal=_refusal(services, request, stream.summary),
     )
 
 
@@ -188,9 +206,18 @@ def write(  # noqa: PLR0913, PLR0917 - the whole plan comes together here
         problems = [problem for row in chunk for problem in row.problems]
         submitting.add_skipped(services.ledger, batch_id, problems, planner_no)
     _refuse_bad_rows(stream, skip=request.skip_bad_rows)
-    if refusal := refusal_of_unpriced(stream.summary.unpriced_models, allowed=request.allow_unpriced):
-        raise InputError(refusal)
+    if refusal := _refusal(services, request, stream.summary):
+        raise InputError(refusal.message)
     refuse_rehearsal(services, services.settings.catalogue, stream.summary.by_model, allowed=request.rehearse_delivery)
+
+
+def _refusal(services: Services, request: Request, summary: PlanSummary) -> Refusal | None:
+    """What speaks against buying from the batch's models."""
+    if gone := refusal_of_retired(summary.catalogue.models, summary.to_buy, services.today):
+        return Refusal(gone, "plan again with another --model")
+    if unpriced := refusal_of_unpriced(summary.unpriced_models, allowed=request.allow_unpriced):
+        return Refusal(unpriced, "set the price, or plan again with --allow-unpriced")
+    return None
 
 
 def _refuse_bad_rows(stream: Stream, *, skip: bool) -> None:
@@ -220,7 +247,8 @@ def refusal_of_unpriced(models: Sequence[str], *, allowed: bool) -> str:
 
 def refuse_rehearsal(services: Services, catalogue: Catalogue, aliases: Iterable[str], *, allowed: bool) -> None:
     """Rehearsal pictures must not reach a shop by accident. ``aliases`` are the models used. Raises InputError."""
-    rehearsed = any(catalogue.models[alias].provider == "preview" for alias in aliases)
+    reached = with_fallbacks(catalogue.models, aliases)
+    rehearsed = any(catalogue.models[alias].provider == "preview" for alias in reached)
     configured = [name for name in ("S3_BUCKET", "CMS_URL") if services.settings.get(name)]
     if rehearsed and configured and not allowed:
         raise InputError(

@@ -20,6 +20,7 @@ from tasks.core.outages import Outage
 from tasks.core.plan import PlannedImage, RowProblem
 from tasks.core.summary import BatchSummary
 from tasks.core.views import ImageView
+from tasks.providers.base import Capabilities
 
 Data = dict[str, Any]
 
@@ -91,6 +92,7 @@ def of_summary(summary: BatchSummary) -> Data:
         "skipped_rows": summary.skipped_rows,
         "reused": summary.reused,
         "models": list(summary.models),
+        "fallbacks": [asdict(each) for each in summary.fallbacks],
         "spent_usd_micros": summary.spent_usd_micros,
         "models_without_price": list(summary.unpriced),
         "started_at": moment(summary.started_at),
@@ -125,13 +127,17 @@ def of_outage(outage: Outage) -> Data:
 
 
 def of_hold(hold: Hold) -> Data:
-    """Why something of a batch waits. ``model`` null: all of it; ``until`` null: until a person says so."""
+    """Why something of a batch waits. ``model`` null: all of it; ``until`` null: until a person says so.
+
+    ``falls_back``: its pictures go on with another model.
+    """
     return {
         "model": hold.model or None,
         "reason": str(hold.reason),
         "message": hold.message,
         "since": moment(hold.since),
         "until": moment(hold.until),
+        "falls_back": hold.falls_back,
     }
 
 
@@ -164,7 +170,7 @@ def _rounded(seconds: float | None) -> float | None:
 
 
 def of_image(image: ImageView) -> Data:
-    """One picture as the ledger has it."""
+    """One picture as the ledger has it. ``asked_model`` is null where no fallback has taken its place."""
     return {
         "line": image.line,
         "sku": image.key,
@@ -172,6 +178,7 @@ def of_image(image: ImageView) -> Data:
         "state": str(image.state),
         "template": image.template,
         "model": image.model,
+        "asked_model": image.asked_model,
         "size": str(image.size),
         "prompt": image.prompt,
         "fingerprint": image.fingerprint,
@@ -190,20 +197,33 @@ def of_image(image: ImageView) -> Data:
     }
 
 
-def of_model(spec: ModelSpec) -> Data:
-    """One model of the catalogue."""
+def of_price(spec: ModelSpec) -> Data:
+    """What a picture of a model costs, and where that is known from. ``price_usd_micros`` includes the surcharge."""
     return {
-        "alias": spec.alias,
+        "model": spec.alias,
         "provider": spec.provider,
+        "price_usd_micros": spec.price_usd_micros,
+        "list_price_usd": None if spec.price_usd is None else str(spec.price_usd),
+        "surcharge_percent": spec.surcharge_percent,
+        "price_date": spec.price_date.isoformat() if spec.price_date else None,
+        "price_source": spec.price_source or None,
+    }
+
+
+def of_model(spec: ModelSpec, capabilities: Capabilities) -> Data:
+    """One model of the catalogue, with what its provider can do. ``price_usd_micros`` includes the surcharge."""
+    return {
+        **of_price(spec),
+        "alias": spec.alias,
         "model": spec.model,
         "uses": list(spec.uses),
         "why": spec.why,
-        "price_usd_micros": spec.price_usd_micros,
-        "price_date": spec.price_date.isoformat() if spec.price_date else None,
-        "price_source": spec.price_source or None,
+        "references": spec.references,
+        "capabilities": asdict(capabilities),
         "limits": spec.limits.model_dump(),
         "deadline_seconds": spec.deadline_seconds,
         "max_prompt_chars": spec.max_prompt_chars,
         "sizes": spec.sizes.model_dump(mode="json"),
         "fallback": list(spec.fallback),
+        "retires": spec.retires.isoformat() if spec.retires else None,
     }

@@ -13,15 +13,21 @@ from tasks.services import Services, current_services
 from tasks.settings import SECRETS, VARIABLES, Settings, shipped_config
 
 _BAD = 2
-_MARKS = {"ok": "[green]ok  [/green]", "off": "[dim]off [/dim]", "bad": "[red bold]bad [/red bold]"}
+_MARKS = {
+    "ok": "[green]ok  [/green]",
+    "off": "[dim]off [/dim]",
+    "warn": "[yellow]warn[/yellow]",
+    "bad": "[red bold]bad [/red bold]",
+}
 
 
 def doctor(json: options.Json = False) -> None:
     """Check every component and say what to set; spends nothing.
 
     Asks the broker, the ledger, the workers, each provider of the catalogue, staging, the public store, the CMS and
-    Slack whether they could be used, and says of every variable where its value came from: the environment, .env,
-    or the default. A secret's value is never shown. Exit code 2 when something is bad.
+    Slack whether they could be used, warns of models that are to be switched off, and says of every variable where its
+    value came from: the environment, .env, or the default. A secret's value is never shown. Exit code 2 when something
+    is bad.
     """
     services = current_services()
     if not json:

@@ -12,9 +12,11 @@ from rich.markup import escape
 from tasks import submission
 from tasks.cli import data, options
 from tasks.cli.console import errors, list_problems, note, output, print_facts, print_json, print_next, print_table
+from tasks.cli.models import price
 from tasks.cli.request import takes_request
 from tasks.cli.wording import counted, duration, manual, money
 from tasks.core.cost import manual_cost
+from tasks.core.fallbacks import with_fallbacks
 from tasks.core.plan import PlannedImage
 from tasks.core.plan_summary import PlanSummary
 from tasks.core.request import Request
@@ -35,11 +37,12 @@ def plan(
 
     Reads every row as [bold]run[/bold] would: every problem is listed with its line, and with what mends it. Shows
     how many pictures each model and template makes, the size asked for and the size the model draws, what it
-    costs (low: every picture at the first try; expected: with usual retries; high: each at its last try), how long
-    the models' limits make it last, and what is paid for already.
+    costs (low: every picture at the first try; expected: with usual retries; high: each at its last try, with its
+    model's last fallback) and by which price lists, how long the models' limits make it last, and what is paid for
+    already.
 
-    Makes no file and spends nothing. Exit code 2 when a row is bad, unless --skip-bad-rows is given, or a model has
-    no price, unless --allow-unpriced is.
+    Makes no file and spends nothing. Exit code 2 when a row is bad, unless --skip-bad-rows is given, a model has
+    no price, unless --allow-unpriced is, or a model has been retired.
     """
     images: list[dict[str, Any]] = []
     show = _print_prompt if prompts and not json else (lambda image: images.append(data.of_planned(image)))
@@ -74,7 +77,7 @@ def _print(request: Request, planned: Planned, *, show_first: bool) -> None:
         errors.print(f"[red bold]{counted(len(planned.problems), 'problem')}[/red bold]")
         list_problems(planned.problems)
     if planned.refusal:
-        errors.print(f"[red bold]refused:[/red bold] {escape(planned.refusal)}")
+        errors.print(f"[red bold]refused:[/red bold] {escape(planned.refusal.message)}")
     print_next(*_next(request, planned))
 
 
@@ -99,6 +102,7 @@ def _facts(planned: Planned) -> Iterator[tuple[str, str]]:
     if summary.reused:
         yield "Paid already", f"{counted(summary.reused, 'picture')}, not bought again (--fresh would)"
     yield "Cost", _cost(summary)
+    yield from (("Prices" if not n else "", text) for n, text in enumerate(_prices(summary)))
     by_hand = manual(manual_cost(summary.images, preferences.manual_design))
     yield "By hand", f"{by_hand} for {counted(summary.images, 'picture')}"
     yield "Time", f"{duration(summary.seconds)}, by the models' limits and with one worker"
@@ -111,6 +115,15 @@ def _cost(summary: PlanSummary) -> str:
         return ("nothing known" if cost.unpriced else "free") + unpriced
     low, expected, high = (money(part, rate) for part in (cost.low, cost.expected, cost.high))
     return f"{low} low · {expected} expected · {high} high{unpriced}"
+
+
+def _prices(summary: PlanSummary) -> Iterator[str]:
+    """A line for each model that is used, with what takes over from it: whose it is, and its price list."""
+    models = summary.catalogue.models
+    for alias in summary.by_model:
+        yield f"{alias}, by {models[alias].provider}: {price(models[alias])}"
+        for other in models[alias].fallback:
+            yield f"else {other}, by {models[other].provider}: {price(models[other])}"
 
 
 def _drawn(drawing: Any) -> str:
@@ -129,13 +142,14 @@ def _next(request: Request, planned: Planned) -> tuple[str, str]:
     if not summary.images or (summary.bad_rows and not request.skip_bad_rows):
         return "mend the rows above and plan again", "or leave them out: --skip-bad-rows"
     if planned.refusal:
-        return "set the price, or plan again with --allow-unpriced", ""
+        return planned.refusal.mend, ""
     return "imagechord run, with the same arguments", ""
 
 
 def _as_json(planned: Planned) -> data.Data:
     summary = planned.summary
     by_hand = manual_cost(summary.images, summary.preferences.manual_design)
+    reached = with_fallbacks(summary.catalogue.models, summary.by_model)
     return {
         "rows": summary.rows,
         "bad_rows": summary.bad_rows,
@@ -155,13 +169,15 @@ def _as_json(planned: Planned) -> data.Data:
             for d, count in summary.drawings.items()
         ],
         "cost": data.of_estimate(summary.cost),
+        "prices": [data.of_price(summary.catalogue.models[alias]) for alias in reached],
+        "fallbacks": {alias: list(summary.catalogue.models[alias].fallback) for alias in summary.by_model},
         "manual_design": data.of_manual(by_hand),
         "seconds": round(summary.seconds, 1),
         "encoding": planned.encoding or None,
         "delimiter": planned.delimiter or None,
         "columns": dict(planned.field_columns),
         "notes": list(planned.notes),
-        "refusal": planned.refusal or None,
+        "refusal": planned.refusal.message if planned.refusal else None,
         "problems": [data.of_problem(problem) for problem in planned.problems],
         "first_prompts": [data.of_planned(image) for image in summary.first_images],
     }

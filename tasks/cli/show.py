@@ -31,7 +31,7 @@ def show(
     """Tell one picture's history: calls, cost, prompt, URL.
 
     Its state, every paid call with its outcome and cost, the prompt, the public URL, the CMS's receipt, and what it was
-    before each retry.
+    before each retry or fallback.
 
     A row with variants has several pictures; all are shown. Looks in the latest batch unless --batch names another.
     """
@@ -80,7 +80,8 @@ def _facts(image: ImageView, zone: str) -> Iterator[tuple[str, str]]:
         step = f" in {image.error_step}" if image.error_step else ""
         yield "Error", f"{image.error_class}{step}: {image.error_message or ''}"
     yield "Row", ", ".join(f"{column}={value}" for column, value in image.row.items()) + f" (line {image.line})"
-    yield "Model", f"{image.model}, template {image.template}, {image.size}"
+    instead = f" instead of {image.asked_model}" if image.asked_model else ""
+    yield "Model", f"{image.model}{instead}, template {image.template}, {image.size}"
     yield "Prompt", image.prompt
     reused = ", bought before" if image.reused else ""
     yield "Cost", (format_usd(image.cost_usd_micros) if image.cost_usd_micros else "nothing") + reused
@@ -105,11 +106,12 @@ def _print_messages(calls: list[AttemptRow]) -> None:
 
 
 def _revision(was: RevisionRow, zone: str) -> str:
-    """What a picture was before a retry, in one line."""
+    """What a picture was before a retry or a fallback, in one line."""
     variant = f", variant {was.variant}" if was.variant > 1 else ""
     why = ": ".join(text for text in (was.error_class, was.error_message) if text)
     made = f"{was.model}, template {was.template}"
-    return f"  round {was.round}{variant}: {was.state} with {made} ({why}); tried again {clock(was.retried_at, zone)}"
+    then = f"went on with {was.fell_back_to}" if was.fell_back_to else "tried again"
+    return f"  round {was.round}{variant}: {was.state} with {made} ({why}); {then} {clock(was.retried_at, zone)}"
 
 
 def _revision_as_json(was: RevisionRow) -> data.Data:

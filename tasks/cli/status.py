@@ -18,7 +18,7 @@ from tasks.core.eta import BatchProgress
 from tasks.core.going_on import command
 from tasks.core.limits import format_rate
 from tasks.core.states import State
-from tasks.core.summary import BatchSummary, FailureGroup
+from tasks.core.summary import BatchSummary, FailureGroup, Fallback
 from tasks.ledger import holding, reading, summing
 from tasks.ledger.engine import Ledger
 from tasks.services import Services, current_services
@@ -83,6 +83,8 @@ def _facts(services: Services, summary: BatchSummary, going: BatchProgress) -> I
         yield "Skipped", counted(summary.skipped_rows, "row")
     if summary.reused:
         yield "Reused", counted(summary.reused, "picture")
+    if summary.fallbacks:
+        yield "Fallbacks", ", ".join(_fallback(each) for each in summary.fallbacks)
     if summary.active:
         yield "Time left", _time_left(going)
     else:
@@ -90,6 +92,12 @@ def _facts(services: Services, summary: BatchSummary, going: BatchProgress) -> I
     yield "Spent", _spent(summary, preferences.krw_per_usd)
     yield "Started", clock(summary.started_at, preferences.timezone)
     yield "Last move", clock(summary.ended_at, preferences.timezone)
+
+
+def _fallback(fallback: Fallback) -> str:
+    """``40 by seedream-5 instead of nano-banana-2 (38 published)``."""
+    who = f"by {fallback.model} instead of {fallback.asked}"
+    return f"{fallback.images:,} {who} ({fallback.published:,} published)"
 
 
 def _spent(summary: BatchSummary, krw_per_usd: Decimal) -> str:

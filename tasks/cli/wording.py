@@ -68,7 +68,8 @@ def limit_notes(limit: LimitState) -> Iterator[str]:
 def hold(hold: Hold, timezone: str) -> str:
     """``whole batch, since 2026-11-22 18:00:00 KST: paused by a person``; until when, where that is known."""
     until = "" if hold.until is None else f", until {clock(hold.until, timezone)}"
-    return f"{hold.model or 'whole batch'}, since {clock(hold.since, timezone)}{until}: {hold.message}"
+    onward = ", its pictures go on with a fallback" if hold.falls_back else ""
+    return f"{hold.model or 'whole batch'}, since {clock(hold.since, timezone)}{until}{onward}: {hold.message}"
 
 
 def held_delivery(outage: Outage, timezone: str) -> str:

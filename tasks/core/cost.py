@@ -19,7 +19,8 @@ class CostEstimate:
     """In micro-dollars.
 
     ``low``: every image comes at the first try; ``expected``: with the usual retries; ``high``: every image
-    needs its last try. ``unpriced`` counts images whose model has no price; they are in none of the three.
+    needs its last try, with the last of its model's fallbacks. ``unpriced`` counts images whose model has no price;
+    they are in none of the three.
     """
 
     low: int = 0
@@ -36,12 +37,15 @@ class CostEstimate:
         )
 
 
-def estimate_cost(images: int, model: ModelSpec, preferences: Preferences) -> CostEstimate:
-    """Cost of so many images of one model, from its list price and surcharge."""
+def estimate_cost(
+    images: int, model: ModelSpec, preferences: Preferences, fallbacks: Iterable[ModelSpec] = ()
+) -> CostEstimate:
+    """Cost of so many images of one model, from its list price and surcharge, and from those of its fallbacks."""
     price = model.price_usd_micros
     if price is None:
         return CostEstimate(unpriced=images)
-    low, high = images * price, images * price * preferences.max_attempts
+    dearest = price + sum(other.price_usd_micros or 0 for other in fallbacks)
+    low, high = images * price, images * dearest * preferences.max_attempts
     expected = _rounded(low * (1 + preferences.retry_margin_percent / 100))
     return CostEstimate(low, min(expected, high), high)
 

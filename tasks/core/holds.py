@@ -29,7 +29,10 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Why a batch, or one model of it, waits. ``until``: then it goes on by itself; ``None`` is when a person says."""
+    """Why a batch, or one model of it, waits. ``until``: then it goes on by itself; ``None`` is when a person says.
+
+    ``falls_back``: what need not wait for the model goes on with a fallback.
+    """
 
     batch_id: str
     model: str
@@ -37,3 +40,4 @@ class Hold:
     message: str
     since: datetime
     until: datetime | None
+    falls_back: bool = False

@@ -20,6 +20,10 @@ class Size:
     def __str__(self) -> str:
         return f"{self.width}x{self.height}"
 
+    def covers(self, other: Size) -> bool:
+        """Whether the other size can be cut out of this one: it is smaller on neither side."""
+        return self.width >= other.width and self.height >= other.height
+
     @classmethod
     def parse(cls, text: str) -> Size:
         """Read ``1200x630``. Raises InputError for anything else, and outside 16 to 8192 pixels a side."""

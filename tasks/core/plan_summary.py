@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from tasks.core.catalogue import Catalogue
 from tasks.core.cost import CostEstimate, estimate_cost, estimate_seconds
+from tasks.core.fallbacks import with_fallbacks
 from tasks.core.pictures import Size
 from tasks.core.plan import PlannedImage, RowProblem
 from tasks.core.planning import RowPlan
@@ -25,7 +26,7 @@ class Drawing:
     @property
     def enlarged(self) -> bool:
         """Whether the native picture is smaller than the asked one, so that it must be blown up."""
-        return self.native_size.width < self.asked.width or self.native_size.height < self.asked.height
+        return not self.native_size.covers(self.asked)
 
 
 @dataclass(slots=True)
@@ -81,14 +82,18 @@ class PlanSummary:
 
     @property
     def unpriced_models(self) -> tuple[str, ...]:
-        """Models that must be bought from, and whose price the catalogue does not know."""
-        return tuple(sorted(alias for alias in self.to_buy if self.catalogue.models[alias].price_usd is None))
+        """Models that must, or as a fallback may, be bought from, and whose price the catalogue does not know."""
+        models = self.catalogue.models
+        return tuple(sorted(each for each in with_fallbacks(models, self.to_buy) if models[each].price_usd is None))
 
     @property
     def cost(self) -> CostEstimate:
-        """Cost of the images that must be bought."""
+        """Cost of the images that must be bought; at its highest, all of each image's fallbacks are tried in vain."""
         models = self.catalogue.models
-        parts = (estimate_cost(count, models[alias], self.preferences) for alias, count in self.to_buy.items())
+        parts = (
+            estimate_cost(count, models[alias], self.preferences, [models[other] for other in models[alias].fallback])
+            for alias, count in self.to_buy.items()
+        )
         return sum(parts, CostEstimate())
 
     @property

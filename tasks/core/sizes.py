@@ -103,5 +103,5 @@ def _preference(size: Size, ratio: float, asked: Size) -> tuple[float, bool, int
     """
     asked_ratio = asked.width / asked.height
     kept = round(min(ratio, asked_ratio) / max(ratio, asked_ratio), 6)
-    covers, pixels = size.width >= asked.width and size.height >= asked.height, size.width * size.height
+    covers, pixels = size.covers(asked), size.width * size.height
     return (-kept, not covers, pixels if covers else -pixels)

@@ -24,6 +24,16 @@ class FailureGroup:
 
 
 @dataclass(frozen=True, slots=True)
+class Fallback:
+    """Images that were asked of one model and went over to another; so many of them are published."""
+
+    asked: str
+    model: str
+    images: int
+    published: int
+
+
+@dataclass(frozen=True, slots=True)
 class BatchSummary:
     """Counts add up to ``total`` together with ``skipped`` rows. Times are aware; money is micro-dollars.
 
@@ -53,6 +63,7 @@ class BatchSummary:
     """Why it was refused: a sentence, then each problem."""
     unpriced: tuple[str, ...] = ()
     """Those of ``models`` without a price: of their calls only what the provider reports is counted as spent."""
+    fallbacks: tuple[Fallback, ...] = ()
 
     @property
     def published(self) -> int:

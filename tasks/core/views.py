@@ -15,7 +15,8 @@ class ImageView:
     """One image as the ledger knows it now. Times are aware; ``None`` is what has not happened.
 
     ``thumbnail`` is a small JPEG, PNG or WebP file of the picture, made once, when the picture was.
-    ``row`` is the source row, column → text, in the order of its columns.
+    ``row`` is the source row, column → text, in the order of its columns. ``asked_model`` is the model that a fallback
+    has taken the place of.
     """
 
     line: int
@@ -39,6 +40,7 @@ class ImageView:
     cms_receipt: str | None = None
     created_at: datetime | None = None
     published_at: datetime | None = None
+    asked_model: str | None = None
     thumbnail: bytes | None = field(default=None, repr=False)
 
 

@@ -18,13 +18,14 @@ from tasks.core.limits import LimitState, format_rate
 from tasks.core.money import format_usd
 from tasks.core.outages import Outage
 from tasks.core.states import WAITING
-from tasks.core.summary import BatchSummary, FailureGroup
+from tasks.core.summary import BatchSummary, FailureGroup, Fallback
 from tasks.delivery.slack_text import FIELD_CHARS, SECTION_CHARS, clipped, code
 from tasks.delivery.slack_words import Language, Words, words
 
 _MAX_REASONS = 15
 _MAX_EXAMPLES = 5
 _MAX_LIMITS = 5
+_MAX_FALLBACKS = 10
 _MAX_PROBLEMS = 5
 
 Block = dict[str, Any]
@@ -81,7 +82,8 @@ def held(
 def _hold(hold: Hold, say: Words, timezone: str) -> str:
     what = code(hold.model, 60) if hold.model else say.batch
     until = "" if hold.until is None else " · " + say.until.format(time=_moment(hold.until, timezone))
-    return f"*{what}* · {say.reasons.get(hold.reason, hold.reason)}{until}\n{code(hold.message, 240)}"
+    onward = f" · {say.falls_back}" if hold.falls_back else ""
+    return f"*{what}* · {say.reasons.get(hold.reason, hold.reason)}{until}{onward}\n{code(hold.message, 240)}"
 
 
 def finished(summary: BatchSummary, *, language: Language = "ko", timezone: str = "Asia/Seoul") -> dict[str, Any]:
@@ -94,6 +96,7 @@ def finished(summary: BatchSummary, *, language: Language = "ko", timezone: str 
         {"type": "header", "text": {"type": "plain_text", "text": f"{mark} {counts}", "emoji": True}},
         _section(code(summary.name)),
         _fields(_facts(summary, say)),
+        *_fallbacks(summary.fallbacks, say),
         *_found_limits(summary.limits, say),
         *_reasons(say.failures, failed, say),
         *_reasons(say.waits, waits, say, summary.batch_id),
@@ -145,6 +148,20 @@ def _facts(summary: BatchSummary, say: Words) -> list[tuple[str, str]]:
         (say.duration, _duration(summary.duration_seconds, say)),
         (say.model, _models(summary.models)),
     ]
+
+
+def _fallbacks(fallbacks: Sequence[Fallback], say: Words) -> list[Block]:
+    """A line for each model that another one has stood in for."""
+    lines = [
+        say.fallback.format(
+            images=f"{each.images:,}",
+            model=code(each.model, 60),
+            asked=code(each.asked, 60),
+            published=f"{each.published:,}",
+        )
+        for each in fallbacks
+    ]
+    return [_section("\n".join(f"🔀 {line}" for line in lines[:_MAX_FALLBACKS]))] if lines else []
 
 
 def _found_limits(limits: Sequence[LimitState], say: Words) -> list[Block]:

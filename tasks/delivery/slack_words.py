@@ -26,6 +26,8 @@ class Words:
     held: str
     goes_on: str
     until: str
+    falls_back: str
+    fallback: str
     finished: str
     also_waiting: str
     reason: str
@@ -68,6 +70,8 @@ KOREAN = Words(
     held="{name}: 일부 이미지를 보류했습니다",
     goes_on="원인을 해결한 뒤 이어서 진행하기:",
     until="{time}에 자동으로 다시 시작합니다",
+    falls_back="이미지는 대체 모델로 이어서 생성합니다",
+    fallback="{images}장을 {asked} 대신 {model}(으)로 생성 (성공 {published}장)",
     finished="{published}/{total} 성공 · 실패 {failed}",
     also_waiting=" · 대기 {waiting}",
     reason="*{count}장* · {reason}",
@@ -131,6 +135,8 @@ ENGLISH = Words(
     held="{name}: some images are on hold",
     goes_on="Mend the cause, then go on with:",
     until="goes on by itself at {time}",
+    falls_back="its images go on with a fallback",
+    fallback="{images} by {model} instead of {asked} ({published} succeeded)",
     finished="{published}/{total} succeeded · {failed} failed",
     also_waiting=" · {waiting} waiting",
     reason="*{count} ×* {reason}",

@@ -109,7 +109,7 @@ def claim(
             return NoClaim.NOT_YET
         outcome = _decide(ledger, connection, row, worker_id, now, day)
     if outcome is None:
-        raise Superseded(f"image {row.key!r} waits a moment: others have its picture, or what is left of the budget")
+        raise Superseded(f"image {row.key!r} waits a moment: for its picture, the rest of the budget, or another model")
     return outcome
 
 
@@ -134,10 +134,15 @@ def _decide(  # noqa: PLR0913, PLR0917 – all that a claim goes by
             return _claim(row, spec, price, row.fence + 1, row.attempts + 1, budget_day)
         if not shortage.passes:
             return _stop(connection, row, shortage)
+    _give_back(connection, row)
+    return None
+
+
+def _give_back(connection: Connection, row: Row[Any]) -> None:
+    now = datetime.now(UTC)
     connection.execute(
         _MOVE, {"the_image": row.id, "moved_at": now, "state": State.PLANNED, "not_before": now + _MOMENT}
     )
-    return None
 
 
 def _load(connection: Connection, ticket: Ticket, worker_id: str) -> Row[Any]:
@@ -190,14 +195,20 @@ def _is_free(connection: Connection, row: Row[Any], owner: int) -> bool:
     return True
 
 
-def _stop(connection: Connection, row: Row[Any], shortage: Shortage | None = None) -> Stopped:
-    """Do to the image what a hold of its batch or model asks for; a ``shortage`` of money is one from here on."""
+def _stop(connection: Connection, row: Row[Any], shortage: Shortage | None = None) -> Stopped | None:
+    """Do to the image what a hold of its batch or model asks for; a ``shortage`` of money is one from here on.
+
+    ``None``: it was given back for a moment, since the model's images are being moved to their fallbacks.
+    """
     began = shortage is not None and holding.put_on_hold(
         connection, row.batch_id, row.model, shortage.reason, shortage.message, shortage.until
     )
     why = connection.execute(holding.of_image(row.batch_id, row.model)).first()
     if why is None:  # lifted since: the next claim finds out
         raise Superseded(f"image {row.key!r} was held for a moment")
+    if why.falls_back:
+        _give_back(connection, row)
+        return None
     connection.execute(_MOVE, {"the_image": row.id, **holding.held_values(Reason(why.reason), why.message)})
     return Stopped(row.batch_id, row.key, row.model, why.message, began)
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, select
+from sqlalchemy import Connection, Row, bindparam, case, func, select
 
 from tasks.core.eta import LATELY_SECONDS, Recent
 from tasks.core.states import ACTIVE, State, add_up
-from tasks.core.summary import FailureGroup
+from tasks.core.summary import FailureGroup, Fallback
 from tasks.ledger.engine import Ledger
-from tasks.ledger.schema import AT_REST, MISSED, image
+from tasks.ledger.schema import AT_REST, FELL_BACK, MISSED, image
 
 _EXAMPLES = 5
 _MOVING = sorted(ACTIVE - {State.PLANNED})
@@ -43,6 +43,16 @@ _REASONS = (
     .where(_MINE, MISSED)
     .group_by(*_REASON)
     .order_by(func.count().desc(), *_REASON)
+)
+
+
+_FELL_BACK = (
+    select(
+        image.c.asked_model, image.c.model, func.count(), func.sum(case((image.c.state == State.PUBLISHED, 1), else_=0))
+    )
+    .where(_MINE, FELL_BACK)
+    .group_by(image.c.asked_model, image.c.model)
+    .order_by(image.c.asked_model, image.c.model)
 )
 
 
@@ -86,6 +96,11 @@ def last_move(connection: Connection, batch_id: str) -> datetime | None:
     """When an image was last taken on or came to an end; ``None`` while all are still planned."""
     moves = connection.execute(_LAST_MOVES, {"the_batch": batch_id}).one()
     return max((moment for moment in moves if moment is not None), default=None)
+
+
+def fallbacks(connection: Connection, batch_id: str) -> tuple[Fallback, ...]:
+    """How many images went over from which model to which."""
+    return tuple(Fallback(*row) for row in connection.execute(_FELL_BACK, {"the_batch": batch_id}))
 
 
 def failure_groups(connection: Connection, batch_id: str) -> tuple[FailureGroup, ...]:

@@ -27,8 +27,8 @@ _MONEY = (Reason.BUDGET, Reason.DAY_BUDGET)
 _MINE = and_(image.c.batch_id == hold.c.batch_id, or_(hold.c.model == WHOLE, image.c.model == hold.c.model))
 _BOUGHT = select(picture.c.fingerprint).where(picture.c.fingerprint == image.c.fingerprint, picture.c.bought).exists()
 _STOPPED = (
-    # What need not be paid goes on while money is all that is missing.
-    and_(_MINE, image.c.state.in_(_UNSENT), or_(hold.c.reason.not_in(_MONEY), ~_BOUGHT)),
+    # What need not be paid goes on while money is all that is missing; what has a fallback is moved to it.
+    and_(_MINE, image.c.state.in_(_UNSENT), or_(hold.c.reason.not_in(_MONEY), ~_BOUGHT), ~hold.c.falls_back),
     # A delivery that waits in the ledger has no message that would look.
     and_(_MINE, image.c.state.in_(_PAID), image.c.not_before.is_not(None), hold.c.model == WHOLE),
     and_(_MINE, image.c.state.in_(WAITING), hold.c.reason == Reason.CANCELLED),
@@ -40,15 +40,26 @@ _LOOKED_AT = 1000
 
 
 def put_on_hold(  # noqa: PLR0913, PLR0917 – the columns of a row
-    connection: Connection, batch_id: str, model: str, reason: Reason, message: str, until: datetime | None = None
+    connection: Connection,
+    batch_id: str,
+    model: str,
+    reason: Reason,
+    message: str,
+    until: datetime | None = None,
+    *,
+    falls_back: bool = False,
 ) -> bool:
-    """Hold a model of a batch (or ``WHOLE``); whether it was not held yet. The images follow by :func:`apply_holds`."""
-    return insert_new(connection, hold, list(hold.primary_key), _row(batch_id, model, reason, message, until))
+    """Hold a model of a batch (or ``WHOLE``); whether it was not held yet. The images follow by :func:`apply_holds`.
+
+    With ``falls_back`` they stay as they are, and awake, until :mod:`tasks.ledger.falling_back` has moved them.
+    """
+    values = _row(batch_id, model, reason, message) | {"until": until, "falls_back": falls_back}
+    return insert_new(connection, hold, list(hold.primary_key), values)
 
 
-def _row(batch_id: str, model: str, reason: Reason, message: str, until: datetime | None = None) -> dict[str, Any]:
-    values = {"batch_id": batch_id, "model": model, "reason": reason, "message": message, "until": until}
-    return values | {"since": datetime.now(UTC)}
+def _row(batch_id: str, model: str, reason: Reason, message: str) -> dict[str, Any]:
+    values = {"batch_id": batch_id, "model": model, "reason": reason, "message": message, "until": None}
+    return values | {"since": datetime.now(UTC), "falls_back": False}
 
 
 def hold_batch(ledger: Ledger, batch_id: str, reason: Reason, message: str) -> bool:
@@ -70,9 +81,12 @@ def holds(ledger: Ledger, batch_id: str) -> list[Hold]:
     """What is held of a batch."""
     with ledger.read() as connection:
         rows = connection.execute(select(hold).where(hold.c.batch_id == batch_id).order_by(hold.c.model))
-        return [
-            Hold(row.batch_id, row.model, Reason(row.reason), row.message, row.since, row.until) for row in rows.all()
-        ]
+        return [as_hold(row) for row in rows.all()]
+
+
+def as_hold(row: Any) -> Hold:
+    """A row of the table."""
+    return Hold(row.batch_id, row.model, Reason(row.reason), row.message, row.since, row.until, row.falls_back)
 
 
 def of_image(batch_id: str, model: str) -> Select[Any]:
@@ -162,8 +176,8 @@ def _lift(ledger: Ledger, row: Any) -> bool:
         if connection.execute(delete(hold).where(this)).rowcount != 1:
             return False  # another sweep was quicker, or a person
         held_by = and_(image.c.batch_id == row.batch_id, image.c.model == row.model, image.c.error_class == row.reason)
-        _wake(connection, held_by)
-        _next_round(connection, row.batch_id)
+        if _wake(connection, held_by):  # where all have gone on with a fallback, there is nothing new to tell
+            _next_round(connection, row.batch_id)
     return True
 
 

@@ -63,7 +63,10 @@ class AttemptRow:
 
 @dataclass(frozen=True, slots=True)
 class RevisionRow:
-    """What a picture was before it was done again: the end of ``round``, and what it had been made by."""
+    """What a picture was before it was done again: the end of ``round``, and what it had been made by.
+
+    ``fell_back_to`` is the model that took over in the same round, where nobody had to ask for that.
+    """
 
     variant: int
     round: int
@@ -76,6 +79,7 @@ class RevisionRow:
     error_step: str | None
     error_message: str | None
     retried_at: datetime
+    fell_back_to: str | None = None
 
 
 def find_batch(ledger: Ledger, reference: str | None = None) -> BatchRow:
@@ -196,6 +200,7 @@ def _view(row: Row[*tuple[Any, ...]], jpeg: bytes | None) -> ImageView:
         output_key=row.output_key,
         fingerprint=row.fingerprint,
         cms_receipt=row.cms_receipt,
+        asked_model=row.asked_model,
         created_at=row.created_at,
         published_at=row.published_at,
         thumbnail=jpeg,

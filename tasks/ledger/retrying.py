@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, func, literal, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, delete, func, literal, or_, select, update
 
 from tasks.core.errors import ErrorClass, InputError
 from tasks.core.holds import Reason
@@ -33,9 +33,14 @@ _OF_THE_ROW = {"line", "key", "variant", "row"}
 _NOT_ITS_OWN = dict.fromkeys(("output_key", "public_url", "cms_receipt", "generated_at"))
 """They belong to the picture that the image had before."""
 
-_THIS_TIME = and_(revision.c.image_id == image.c.id, revision.c.round == bindparam("the_round"))
-_MOVED = select(revision.c.id).where(_THIS_TIME).exists()
-_REWRITE = update(image).where(image.c.id == bindparam("the_image"), image.c.state == State.PLANNED, _MOVED)
+_RETRIED = and_(revision.c.round == bindparam("the_round"), revision.c.fell_back_to.is_(None))
+_MOVED = select(revision.c.id).where(revision.c.image_id == image.c.id, _RETRIED).exists()
+_REWRITE = (
+    update(image)
+    .where(image.c.id == bindparam("the_image"), image.c.state == State.PLANNED, _MOVED)
+    # Who asks for another model asks anew.
+    .values(asked_model=case((image.c.model == bindparam("the_model"), image.c.asked_model)))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +178,7 @@ def _rewrite(connection: Connection, edits: Mapping[int, PlannedImage], round_: 
 
 def _edited(planned: PlannedImage) -> dict[str, Any]:
     values = {name: value for name, value in image_values(planned).items() if name not in _OF_THE_ROW}
-    return values | _NOT_ITS_OWN
+    return values | _NOT_ITS_OWN | {"the_model": planned.model}
 
 
 def _next_round(connection: Connection, batch_id: str, selection: Selection, catalogue: Mapping[str, Any]) -> None:

@@ -15,7 +15,7 @@ What each table is for:
 * ``limit_override`` a limit that an operator changed while the cluster ran.
 * ``hold``     what of a batch may not be bought (or moved at all) for now, and why.
 * ``model_day`` the money of a model that has a budget for each day.
-* ``revision`` what an image was before a retry: its end, and what it was made by.
+* ``revision`` what an image was before a retry or a fallback: its end, and what it was made by.
 * ``job``      one row per call that a provider answers later: what it takes to ask about it, and to go on after it.
 * ``event``    what a batch's own webhook is still to be told, or has been.
 """
@@ -202,6 +202,14 @@ Index(
     postgresql_where=MISSED,
 )
 
+FELL_BACK = image.c.asked_model.is_not(None)
+Index(
+    "ix_imagechord_image_fell_back",
+    *(image.c.batch_id, image.c.asked_model, image.c.model, image.c.state),
+    sqlite_where=FELL_BACK,
+    postgresql_where=FELL_BACK,
+)
+
 attempt = Table(
     "imagechord_attempt",
     metadata,
@@ -290,6 +298,7 @@ hold = Table(
     Column("message", Text, nullable=False),
     Column("since", UtcDateTime, nullable=False),
     _time("until"),  # then the sweep lifts it; null: a person does
+    Column("falls_back", Boolean, nullable=False, server_default=false()),  # its images go on with their fallbacks
 )
 
 model_day = Table(
@@ -318,6 +327,7 @@ revision = Table(
     Column("error_step", String(20)),
     Column("error_message", Text),
     Column("retried_at", UtcDateTime, nullable=False),
+    Column("fell_back_to", String(100)),  # the model that took over in the same round; null: it was retried
 )
 
 job = Table(

@@ -9,10 +9,11 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, update
 
 from tasks.core.errors import ErrorClass, StepError, Superseded, WorkerDied
+from tasks.core.fallbacks import STAYS, Onward
 from tasks.core.pictures import StagedPicture
 from tasks.core.retry import Decision
 from tasks.core.states import State
-from tasks.ledger import holding
+from tasks.ledger import falling_back, holding
 from tasks.ledger.engine import Ledger
 from tasks.ledger.reserving import book
 from tasks.ledger.rows import Claim
@@ -90,9 +91,10 @@ def keep_late(ledger: Ledger, claim: Claim, bought: Bought) -> None:
 
 
 @patiently
-def settle_failure(ledger: Ledger, claim: Claim, error: StepError, decision: Decision) -> bool:
+def settle_failure(ledger: Ledger, claim: Claim, error: StepError, decision: Decision, onward: Onward = STAYS) -> bool:
     """The call failed: book what it cost, and do as decided; whether that holds the model of the batch from now on.
 
+    Where ``onward`` has another model for the image it goes on with that, instead of the end that was decided.
     Raises Superseded as :func:`settle_generated`.
     """
     now = datetime.now(UTC)
@@ -100,6 +102,8 @@ def settle_failure(ledger: Ledger, claim: Claim, error: StepError, decision: Dec
     with ledger.write() as connection:
         if not _move(connection, claim, now, spent=spent, **_next(claim, error, decision, now)):
             raise _too_late(claim)
+        if onward.drawn is not None:
+            falling_back.take_over(connection, {claim.image_id: onward.drawn})
         _end_attempt(
             connection,
             claim,
@@ -109,19 +113,20 @@ def settle_failure(ledger: Ledger, claim: Claim, error: StepError, decision: Dec
             trace_id=error.trace_id,
             cost_usd_micros=spent,
         )
-        began = decision.holds_others and _hold_others(connection, claim, error, decision)
+        began = decision.holds_others and _hold_others(connection, claim, error, decision, onward)
         book(connection, claim, spent)
     if began:
         holding.apply_holds(ledger, claim.batch_id)
     return began
 
 
-def _hold_others(connection: Connection, claim: Claim, error: StepError, decision: Decision) -> bool:
+def _hold_others(connection: Connection, claim: Claim, error: StepError, decision: Decision, onward: Onward) -> bool:
     """Do not let ten thousand images find out one by one."""
     seconds = decision.hold_seconds
     until = None if seconds is None else datetime.now(UTC) + timedelta(seconds=seconds)
     reason = holding.reason_of(error)
-    return holding.put_on_hold(connection, claim.batch_id, claim.spec["alias"], reason, str(error), until)
+    model, batch_id = claim.spec["alias"], claim.batch_id
+    return holding.put_on_hold(connection, batch_id, model, reason, str(error), until, falls_back=onward.others)
 
 
 def _cost_of(claim: Claim, error: StepError) -> int:

@@ -105,6 +105,7 @@ def summarise(ledger: Ledger, batch_id: str, report_url: str | None = None) -> B
         tally = counting.tally(connection, batch_id)
         ended = counting.last_move(connection, batch_id)
         failures = counting.failure_groups(connection, batch_id)
+        fallbacks = counting.fallbacks(connection, batch_id)
     started = row.started_at or row.created_at
     return BatchSummary(
         batch_id=batch_id,
@@ -124,6 +125,7 @@ def summarise(ledger: Ledger, batch_id: str, report_url: str | None = None) -> B
         phase=row.phase,
         problems=tuple(row.problems),
         unpriced=tuple(model for model in tally.by_model if model in (row.unpriced or ())),
+        fallbacks=fallbacks,
     )
 
 

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import Any
 
 from tasks.core.errors import ConfigurationError
-from tasks.providers.base import Provider, QueueProvider
+from tasks.providers.base import Capabilities, Provider, QueueProvider
 
 _CLASSES = {
     "preview": "tasks.providers.preview:PreviewProvider",
@@ -30,6 +30,20 @@ def build(name: str, **options: Any) -> Provider | QueueProvider:
     ``name`` is one of ours, or ``module:Class`` for one of the user's own, which takes no options. Raises
     ConfigurationError when there is no such provider.
     """
+    provider: Provider | QueueProvider = _class(name)(**options)
+    return provider
+
+
+def capabilities_of(name: str) -> Capabilities:
+    """What a provider can do, without making it; the least where its class does not say.
+
+    Raises ConfigurationError as :func:`build` does.
+    """
+    capabilities: Capabilities = getattr(_class(name), "capabilities", Capabilities())
+    return capabilities
+
+
+def _class(name: str) -> Any:
     module, colon, attribute = _CLASSES.get(name, name).partition(":")
     if not colon:
         known = ", ".join(_CLASSES)
@@ -37,8 +51,6 @@ def build(name: str, **options: Any) -> Provider | QueueProvider:
             f"provider {name!r} is not known; config/models.toml may name {known}, or a class of yours as module:Class"
         )
     try:
-        make = getattr(import_module(module), attribute)
+        return getattr(import_module(module), attribute)
     except (ImportError, AttributeError) as error:
         raise ConfigurationError(f"provider {name!r} cannot be imported: {error}") from error
-    provider: Provider | QueueProvider = make(**options)
-    return provider

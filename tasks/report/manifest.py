@@ -23,6 +23,7 @@ Columns, in this order; new ones are only ever added at the end:
 ``cms_receipt``     what the CMS answered
 ``created_at``      ISO 8601 with offset
 ``published_at``    ISO 8601 with offset
+``asked_model``     the model that a fallback has taken the place of; empty where none has
 ==================  =========================================================================================
 
 JSON Lines hold the source row besides, as ``row``. Absent values are ``null`` there and empty in CSV.
@@ -48,7 +49,7 @@ from tasks.core.views import ImageView, SkippedRow
 COLUMNS = (
     *("line", "sku", "variant", "state", "url", "output_key", "width", "height", "template", "model", "prompt"),
     *("cost_usd", "reused", "attempts", "error_class", "error_step", "error_message"),
-    *("fingerprint", "cms_receipt", "created_at", "published_at"),
+    *("fingerprint", "cms_receipt", "created_at", "published_at", "asked_model"),
 )
 SKIPPED = "skipped"
 SKIPPED_CLASS = "skipped_row"
@@ -156,6 +157,7 @@ def _image_entry(image: ImageView) -> dict[str, Cell]:
         "cms_receipt": image.cms_receipt,
         "created_at": _timestamp(image.created_at),
         "published_at": _timestamp(image.published_at),
+        "asked_model": image.asked_model,
     }
 
 

@@ -27,6 +27,7 @@ from tasks.ledger.holding import all_failed
 from tasks.ledger.rows import Claim
 from tasks.ledger.settling import settle_failure
 from tasks.services import Services
+from tasks.steps import falling_back
 from tasks.steps.ending import follow
 from tasks.steps.held import say_held
 from tasks.steps.turn import slow_down
@@ -57,8 +58,12 @@ def fail(services: Services, claimed: Claim, error: StepError, tries: int) -> No
     decision = _decide(services, claimed, error, tries)
     # Before the settlement: others are about to make the same call.
     slow_down(services, claimed.spec["alias"], error, decision.wait_seconds or 1.0)
-    if settle_failure(services.ledger, claimed, error, decision):
+    onward = falling_back.onward(services, claimed, error, decision)
+    if settle_failure(services.ledger, claimed, error, decision, onward):
+        falling_back.move_on(services, claimed.batch_id)
         say_held(services, claimed.batch_id)
+    if onward.drawn is not None:
+        falling_back.follow(services, claimed, error, onward.drawn)
     follow(services, claimed, StepName.GENERATE, error, decision)
 
 

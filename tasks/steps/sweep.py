@@ -18,6 +18,7 @@ from tasks.ledger.dispatching import redispatch
 from tasks.limiting import broker_epoch
 from tasks.limits.underway import under_way
 from tasks.services import Services, current_services
+from tasks.steps import falling_back
 from tasks.steps.ending import left_to_the_sweep
 from tasks.steps.held import say_held
 from tasks.steps.orphans import settle_orphan
@@ -92,6 +93,7 @@ def _keep_holds(services: Services) -> None:
     for batch_id in holding.lift_due(services.ledger):
         logger.info("sweep: %s goes on", batch_id)
     holding.apply_holds(services.ledger)
+    falling_back.move_on(services)
 
 
 def _send_lost_again(services: Services) -> None:

@@ -121,10 +121,12 @@ class AnycapApi:
     """The server; use it as a context manager.
 
     ``fault_for(prompt, nth_call)`` decides what goes wrong; it is called once for each generate call, from many
-    threads. ``charges`` are the calls that cost money, ``calls`` all of them, in the order of their arrival.
+    threads. ``faults_of`` are those of all calls of a model, by its name. ``charges`` are the calls that cost money,
+    ``calls`` all of them, in the order of their arrival.
     """
 
     fault_for: FaultFor = lambda _prompt, _number: None
+    faults_of: dict[str, Fault] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
     charges: list[Call] = field(default_factory=list)
     telemetry: list[bytes] = field(default_factory=list)
@@ -169,7 +171,7 @@ class AnycapApi:
         with self._lock:
             self._seen[prompt] += 1
             number = self._seen[prompt]
-        call = Call(prompt, number, model, body, self.fault_for(prompt, number))
+        call = Call(prompt, number, model, body, self.faults_of.get(model) or self.fault_for(prompt, number))
         with self._lock:
             self.calls.append(call)
         return call

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from tasks.core.errors import ConfigurationError
-from tasks.providers.registry import build, provider_names
+from tasks.providers.base import Capabilities
+from tasks.providers.registry import build, capabilities_of, provider_names
 
 
 def test_every_name_can_be_built(tmp_path: Path) -> None:
@@ -26,6 +27,19 @@ def test_every_name_can_be_built(tmp_path: Path) -> None:
         "replicate": {"api_token": "t"},
     }
     assert {name: build(name, **options[name]).name for name in provider_names()} == {n: n for n in options}
+
+
+def test_what_a_provider_can_do_is_known_without_making_it() -> None:
+    """From its class, which needs neither key nor SDK."""
+    assert capabilities_of("anycap").edit
+    assert capabilities_of("preview").formats == ("jpeg",)
+
+
+def test_a_provider_of_ones_own_need_not_say() -> None:
+    """Nothing is expected of it then; one that cannot be imported is an error."""
+    assert capabilities_of("tests.waiting:wait_until") == Capabilities()
+    with pytest.raises(ConfigurationError, match="cannot be imported"):
+        capabilities_of("no.such:Provider")
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:

@@ -16,6 +16,7 @@ import pytest
 
 from tasks.core.preferences import Preferences
 from tasks.settings import VARIABLES, load_settings
+from tests import models_table
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -95,6 +96,11 @@ def test_the_table_of_settings_has_every_variable_and_no_other() -> None:
     """What the program reads is what the README lists."""
     table = README[README.index("| variable |") : README.index("\nModels with their")]
     assert set(re.findall(r"`([A-Z][A-Z0-9_]+)`", table)) == set(VARIABLES)
+
+
+def test_the_table_of_models_is_the_catalogues() -> None:
+    """Model, provider, abilities, price and limits; after a change run ./scripts/models-table."""
+    assert models_table.shown(README) == models_table.table(models_table.shipped())
 
 
 def test_links_into_the_repository_lead_somewhere() -> None:

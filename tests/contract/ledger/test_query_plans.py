@@ -12,11 +12,13 @@ import pytest
 from sqlalchemy import Connection, event, text
 
 from tasks.core.dispatch import Ticket
+from tasks.core.holds import Hold, Reason
 from tasks.core.selection import Selection
 from tasks.core.states import State
 from tasks.core.waves import Bounds
 from tasks.ledger import (
     counting,
+    falling_back,
     keeping,
     leases,
     limiting,
@@ -34,6 +36,13 @@ from tests.contract.ledger.large import fill
 from tests.contract.ledger.scene import MODEL, Scene
 
 NOW = datetime.now(UTC)
+
+
+def _move_on(ledger: Ledger, batch_id: str) -> object:
+    """The first look at what is to move."""
+    hold = Hold(batch_id, MODEL, Reason.ACCOUNT, "402", NOW, None)
+    return falling_back.move_on(ledger, hold, lambda _each: None)
+
 
 QUESTIONS: dict[str, Callable[[Ledger, str], object]] = {
     "state_counts": reading.state_counts,
@@ -59,6 +68,8 @@ QUESTIONS: dict[str, Callable[[Ledger, str], object]] = {
     "undelivered": sweeping.undelivered,
     "chosen": lambda ledger, batch_id: list(retrying.chosen(ledger, batch_id, Selection())),
     "retry": lambda ledger, batch_id: retrying.retry(ledger, batch_id, Selection()),
+    "falling_back_waiting": lambda ledger, _batch_id: falling_back.waiting(ledger),
+    "move_on": _move_on,
     "unneeded": lambda ledger, _batch_id: keeping.unneeded(ledger, NOW, (NOW, "f"), 100),
     "published_as": lambda ledger, _batch_id: keeping.published_as(ledger, "f" * 64),
     "mark_removed": lambda ledger, _batch_id: keeping.mark_removed(ledger, StagedCopy(NOW, "f" * 64, "f.png")),

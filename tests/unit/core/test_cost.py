@@ -43,6 +43,12 @@ def test_a_model_without_a_price_is_counted_apart() -> None:
     assert estimate_cost(7, model(price_usd=0), Preferences()) == CostEstimate()
 
 
+def test_at_worst_the_fallbacks_are_paid_in_vain_too() -> None:
+    """Every try of the model and of each of its fallbacks; one without a price adds nothing that is known."""
+    fallbacks = [model(price_usd=Decimal("0.015")), model(price_usd=None)]
+    assert estimate_cost(1000, model(), Preferences(), fallbacks) == CostEstimate(5 * USD, 5_150_000, 60 * USD)
+
+
 def test_estimates_add_up() -> None:
     """Costs of several models are summed part by part."""
     assert CostEstimate(1, 2, 3, 4) + CostEstimate(10, 20, 30, 40) == CostEstimate(11, 22, 33, 44)

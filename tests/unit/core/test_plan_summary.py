@@ -48,6 +48,14 @@ def test_cost_and_time_are_of_all_models() -> None:
     assert gathered.seconds == pytest.approx(9.0)
 
 
+def test_fallbacks_count_at_the_worst_and_need_a_price() -> None:
+    """What a batch may come to is in the highest cost; a fallback that nobody has priced is told like a model."""
+    gathered = PlanSummary(catalogue(fallback=["seedream-5", "touch-up"]), Preferences())
+    gathered.add(planner().plan_row(row(2)))
+    assert (gathered.cost.low, gathered.cost.high) == (5_000, 3 * (5_000 + 15_000))
+    assert gathered.unpriced_models == ("touch-up",)
+
+
 def test_an_empty_plan_costs_nothing() -> None:
     """Nothing to buy, no time."""
     assert (summary().cost.low, summary().seconds) == (0, 0.0)

@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.core.errors import ErrorClass
-from tasks.core.holds import Reason
+from tasks.core.holds import Hold, Reason
 from tasks.core.limits import CMS, LimitState
 from tasks.core.outages import DESTINATIONS, S3, Outage
 from tasks.core.states import State
-from tasks.core.summary import BatchSummary, FailureGroup
-from tasks.delivery.slack_messages import delivery_goes_on, delivery_held, finished, going_on, started
+from tasks.core.summary import BatchSummary, FailureGroup, Fallback
+from tasks.delivery.slack_messages import delivery_goes_on, delivery_held, finished, going_on, held, started
 from tasks.delivery.slack_messages import refused as refused_batch
 from tasks.delivery.slack_text import as_text
 from tasks.delivery.slack_words import ENGLISH, KOREAN
@@ -139,6 +139,25 @@ def test_a_found_limit_is_named() -> None:
     assert "seedream-5: 제공사가 분당 약 2.5장까지 허용합니다 (설정값 없음)\n" in korean
     assert "nano-banana-pro" not in english + korean
     assert "🐢" not in as_text(finished(summary(limits=limits[2:])))
+
+
+@pytest.mark.parametrize("language", ["ko", "en"])
+def test_fallbacks_are_told(language: Any) -> None:
+    """Who made how many pictures instead of whom; no line where nobody had to."""
+    fallbacks = (Fallback("nano-banana-2", "seedream-5", 12, 11), Fallback("seedream-5", "flux", 1, 0))
+    text = as_text(finished(summary(fallbacks=fallbacks), language=language))
+    lines = [line for line in text.splitlines() if "🔀" in line]
+    assert [all(word in lines[0] for word in ("nano-banana-2", "seedream-5", "12", "11")), len(lines)] == [True, 2]
+    assert "🔀" not in as_text(finished(summary(), language=language))
+
+
+@pytest.mark.parametrize("language", ["ko", "en"])
+def test_a_hold_says_that_its_images_go_on(language: Any) -> None:
+    """Where a fallback takes over, nobody need hurry."""
+    words = {"ko": KOREAN, "en": ENGLISH}[language].falls_back
+    for falls_back in (True, False):
+        hold = Hold("01JT2Z", "nano-banana-2", Reason.ACCOUNT, "402", START, None, falls_back)
+        assert (words in as_text(held(summary(), [hold], language=language))) is falls_back
 
 
 def test_a_report_on_disk_is_shown_as_text() -> None:

@@ -21,8 +21,24 @@ def upgrade() -> None:
         image.add_column(sa.Column("reference", sa.JSON(none_as_null=True), nullable=True))
         image.add_column(sa.Column("asked_model", sa.String(length=100), nullable=True))
         image.add_column(sa.Column("notifies", sa.Boolean(), nullable=False, server_default=sa.false()))
+    _make_room_for_fallbacks()
     _create_job()
     _create_event()
+
+
+def _make_room_for_fallbacks() -> None:
+    with op.batch_alter_table("imagechord_hold") as hold:
+        hold.add_column(sa.Column("falls_back", sa.Boolean(), nullable=False, server_default=sa.false()))
+    with op.batch_alter_table("imagechord_revision") as lineage:
+        lineage.add_column(sa.Column("fell_back_to", sa.String(length=100), nullable=True))
+    fell_back = sa.text("asked_model IS NOT NULL")
+    op.create_index(
+        "ix_imagechord_image_fell_back",
+        "imagechord_image",
+        ["batch_id", "asked_model", "model", "state"],
+        sqlite_where=fell_back,
+        postgresql_where=fell_back,
+    )
 
 
 def _create_job() -> None:
