@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from tasks.core.catalogue import Catalogue, ModelSpec, TemplateSpec
-from tasks.core.errors import InputError
+from tasks.core.errors import ConfigurationError, InputError
+from tasks.core.events import checked_url
 from tasks.core.plan import PlannedImage, PlanOptions, RowProblem
 from tasks.core.plan_summary import PlanSummary
 from tasks.core.planning import Planner, RowPlan
 from tasks.core.request import Request, is_s3
+from tasks.core.standard_webhooks import sign
 from tasks.ledger import submitting
 from tasks.ledger.reading import bought_fingerprints
 from tasks.ledger.submitting import CHUNK, NewBatch
@@ -103,6 +105,7 @@ def plan(services: Services, request: Request, each: Callable[[PlannedImage], ob
 
     ``each`` sees every image as it is planned.
     """
+    check_webhook(services, request)
     stream = _open(services, request)
     for chunk in stream:
         if each is not None:
@@ -229,6 +232,20 @@ def refuse_rehearsal(services: Services, catalogue: Catalogue, aliases: Iterable
         )
 
 
+def check_webhook(services: Services, request: Request) -> None:
+    """See that the webhook may be told and what it is told can be signed. Raises InputError and ConfigurationError."""
+    if request.webhook is None:
+        return
+    checked_url(request.webhook, allow_private=services.settings.preferences.allow_private_webhook_urls)
+    secret = services.settings.get("WEBHOOK_SECRET")
+    if secret is None:
+        raise ConfigurationError(
+            "a webhook is told signed events: set WEBHOOK_SECRET, here and for the workers, to what its receiver "
+            "verifies them with (for example whsec_ and 32 random bytes in base64)"
+        )
+    sign(secret, "evt_0", 0, b"")
+
+
 def digest_of(request: Request) -> str:
     """What makes two runs the same: the file's bytes and every option that shapes a picture. Empty where no file is."""
     if not isinstance(request.source, (str, Path)) or is_s3(request.source):
@@ -262,7 +279,8 @@ def new_id() -> str:
 def new_batch(
     services: Services, request: Request, source: str, columns: Sequence[str], *, catalogue: Mapping[str, Any]
 ) -> NewBatch:
-    """The batch that a request asks for, with an id of its own."""
+    """The batch that a request asks for, with an id of its own. Raises as :func:`check_webhook` does."""
+    check_webhook(services, request)
     return NewBatch(
         id=new_id(),
         name=request.name or source,
@@ -276,6 +294,7 @@ def new_batch(
         budget_usd_micros=request.budget_usd_micros,
         priority=request.priority,
         hold_publish=request.hold_publish,
+        webhook=request.webhook,
     )
 
 

@@ -22,7 +22,7 @@ from tasks.core.money import format_usd
 from tasks.core.plan_summary import PlanSummary
 from tasks.core.request import Request
 from tasks.core.states import ACTIVE
-from tasks.ledger import holding, reading, submitting, summing
+from tasks.ledger import events, holding, reading, submitting, summing
 from tasks.services import Services, current_services
 from tasks.submission import Submitted
 
@@ -45,6 +45,7 @@ def run(request: Request, json: options.Json = False) -> None:
     """
     services = current_services()
     require_same_ledger(services)
+    submission.check_webhook(services, request)
     unfinished = _unfinished(services, request)
     if unfinished is not None and not _goes_on(services, request, unfinished):
         raise typer.Exit(say_goodbye(services, unfinished, json=json))
@@ -80,6 +81,8 @@ def _goes_on(services: Services, request: Request, batch_id: str) -> bool:
             pass
     if request.hold_publish:
         submitting.hold_publish(ledger, batch_id)
+    if request.webhook is not None:
+        events.redirect(ledger, batch_id, request.webhook)
     note(f"going on with {batch_id}: the same rows and options, not finished yet")
     return True
 
