@@ -20,21 +20,28 @@ from urllib3.util.connection import create_connection
 
 from tasks.core.errors import Account
 from tasks.core.events import may_be_told
+from tasks.delivery.http import HttpCaller
 
 
-def guarded_session(*, allow_private: bool) -> requests.Session:
-    """A session that connects only where :func:`tasks.core.events.may_be_told` allows it; elsewhere it raises Account.
+class GuardedCaller(HttpCaller):
+    """Connects only where :func:`tasks.core.events.may_be_told` allows it; elsewhere a call raises Account.
 
     It knows no proxy and no ``~/.netrc``. Certificates are checked by SSL_CERT_FILE where that is set.
     """
-    session = requests.Session()
-    session.trust_env = False
-    session.verify = os.environ.get("SSL_CERT_FILE") or True
-    adapter = HTTPAdapter()
-    adapter.poolmanager.pool_classes_by_scheme = _pools(allow_private)
-    session.mount("http://", adapter)
-    session.mount("https://", adapter)
-    return session
+
+    def __init__(self, service: str, variable: str, *, allow_private: bool, total_seconds: float) -> None:
+        super().__init__(service, variable, total_seconds=total_seconds)
+        self._pools = _pools(allow_private)
+
+    def _new_session(self) -> requests.Session:
+        session = requests.Session()
+        session.trust_env = False
+        session.verify = os.environ.get("SSL_CERT_FILE") or True
+        adapter = HTTPAdapter()
+        adapter.poolmanager.pool_classes_by_scheme = self._pools
+        session.mount("http://", adapter)
+        session.mount("https://", adapter)
+        return session
 
 
 def _pools(allow_private: bool) -> dict[str, type[HTTPConnectionPool]]:

@@ -7,7 +7,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -71,7 +71,7 @@ class HttpCaller:
     """Calls one service from any thread. ``service`` and ``variable`` (its setting) are for the messages.
 
     ``total_seconds`` is for each silence and for the whole: a server that drips its answer cannot hold a thread for
-    longer than twice that. ``session`` makes the session of a thread.
+    longer than twice that.
     ``repeatable`` says what a lost answer means: ask again (Overloaded), or perhaps done (Ambiguous).
     """
 
@@ -83,14 +83,12 @@ class HttpCaller:
         auth: AuthBase | None = None,
         total_seconds: float = 30.0,
         repeatable: bool = True,
-        session: Callable[[], requests.Session] = requests.Session,
     ) -> None:
         self.service = service
         self.variable = variable
         self.total_seconds = total_seconds
         self._auth = auth or _NoAuth()
         self._lost = Overloaded if repeatable else Ambiguous
-        self._make_session = session
         self._threads = threading.local()
 
     def call(self, method: str, url: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Answer:
@@ -120,10 +118,13 @@ class HttpCaller:
     def _session(self) -> requests.Session:
         """The session of this thread; a forked child must not share its parent's connections."""
         if getattr(self._threads, "process_id", None) != os.getpid():
-            self._threads.session = self._make_session()
+            self._threads.session = self._new_session()
             self._threads.process_id = os.getpid()
         session: requests.Session = self._threads.session
         return session
+
+    def _new_session(self) -> requests.Session:
+        return requests.Session()
 
     def _failure(self, error: Exception) -> StepError:
         reason = _innermost(error)

@@ -12,8 +12,7 @@ from functools import partial
 from tasks.core import standard_webhooks as signed
 from tasks.core.errors import Account, Overloaded, RateLimited, StepError
 from tasks.core.events import Event, body, message_id
-from tasks.delivery.guarded import guarded_session
-from tasks.delivery.http import HttpCaller
+from tasks.delivery.guarded import GuardedCaller
 
 logger = logging.getLogger(__name__)
 
@@ -37,8 +36,7 @@ class Webhooks:
         signed.sign(secret, "evt_0", 0, b"")  # a bad secret shows now
         self._secret = secret
         self._ledger_id = ledger_id
-        session = partial(guarded_session, allow_private=allow_private)
-        self._http = HttpCaller("the webhook", "--webhook", total_seconds=total_seconds, session=session)
+        self._http = GuardedCaller("the webhook", "its URL", allow_private=allow_private, total_seconds=total_seconds)
         self._lanes = ThreadPoolExecutor(_LANES, thread_name_prefix="imagechord-webhook")
 
     def tell(self, url: str, events: Sequence[Event], within_seconds: float) -> dict[int, StepError | None]:
