@@ -172,11 +172,17 @@ def settle(
 
 def _failed(failed: Failed, now: datetime, give_up_hours: float) -> Update:
     attempts = failed.event.attempts + 1
-    values = {"attempts": attempts, "error_message": failed.message}
-    if is_given_up(attempts, give_up_hours):
-        values["gave_up_at"] = now
     wait = timedelta(seconds=wait_seconds(attempts, failed.retry_after_seconds))
-    return update(event).where(event.c.id == failed.event.id).values(values, not_before=now + wait)
+    return (
+        update(event)
+        .where(event.c.id == failed.event.id)
+        .values(
+            attempts=attempts,
+            not_before=now + wait,
+            error_message=failed.message,
+            gave_up_at=now if is_given_up(attempts, give_up_hours) else None,
+        )
+    )
 
 
 def _failing(sending: Sending, failed: Failed, now: datetime, give_up_hours: float) -> dict[str, Any]:
