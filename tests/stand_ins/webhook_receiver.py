@@ -27,7 +27,7 @@ class WebhookReceiver(StandIn):
     ``held`` are replies to single events, by type and sku: such an event is not taken either.
     """
 
-    def __init__(self, secret: str = SECRET) -> None:
+    def __init__(self, secret: str | bytes = SECRET) -> None:
         super().__init__()
         self.told: list[Told] = []
         self.reply: Reply | None = None
