@@ -24,7 +24,8 @@ class Told:
 class WebhookReceiver(StandIn):
     """``told`` is what was taken, in the order of arrival. While ``reply`` is set, nothing is.
 
-    ``held`` are replies to single events, by type and sku: such an event is not taken either.
+    ``held`` are replies to single events, by type and sku: such an event is not taken either. One that is ``slow``
+    is taken, but its answer keeps the sender waiting.
     """
 
     def __init__(self, secret: str | bytes = SECRET) -> None:
@@ -32,6 +33,7 @@ class WebhookReceiver(StandIn):
         self.told: list[Told] = []
         self.reply: Reply | None = None
         self.held: dict[tuple[str, str | None], Reply] = {}
+        self.slow: tuple[str, str] | None = None
         self._webhook = Webhook(secret)
 
     @property
@@ -52,7 +54,7 @@ class WebhookReceiver(StandIn):
         if held is not None:
             return held
         self.told.append(told)
-        return Reply(204)
+        return Reply(204, delay_seconds=8.0 if (told.type, told.data.get("sku")) == self.slow else 0.0)
 
     def of_images(self) -> dict[str, list[str]]:
         """What was told of each image, by its key, in the order of arrival."""
