@@ -105,7 +105,7 @@ def plan(services: Services, request: Request, each: Callable[[PlannedImage], ob
 
     ``each`` sees every image as it is planned.
     """
-    check_webhook(services, request)
+    check_webhook(services, request.webhook)
     stream = _open(services, request)
     for chunk in stream:
         if each is not None:
@@ -232,11 +232,11 @@ def refuse_rehearsal(services: Services, catalogue: Catalogue, aliases: Iterable
         )
 
 
-def check_webhook(services: Services, request: Request) -> None:
-    """See that the webhook may be told and what it is told can be signed. Raises InputError and ConfigurationError."""
-    if request.webhook is None:
+def check_webhook(services: Services, url: str | None) -> None:
+    """See that a webhook may be told and what it is told can be signed. Raises InputError and ConfigurationError."""
+    if url is None:
         return
-    checked_url(request.webhook, allow_private=services.settings.preferences.allow_private_webhook_urls)
+    checked_url(url, allow_private=services.settings.preferences.allow_private_webhook_urls)
     secret = services.settings.get("WEBHOOK_SECRET")
     if secret is None:
         raise ConfigurationError(
@@ -280,7 +280,7 @@ def new_batch(
     services: Services, request: Request, source: str, columns: Sequence[str], *, catalogue: Mapping[str, Any]
 ) -> NewBatch:
     """The batch that a request asks for, with an id of its own. Raises as :func:`check_webhook` does."""
-    check_webhook(services, request)
+    check_webhook(services, request.webhook)
     return NewBatch(
         id=new_id(),
         name=request.name or source,

@@ -64,6 +64,21 @@ def test_everything_is_told_once_and_in_order(make_stack: MakeStack, api: Anycap
     assert (sad["error_class"], sad["error_message"]) == ("refused", views["cup-3"].error_message)
 
 
+def test_an_order_that_is_refused_is_told(make_stack: MakeStack) -> None:
+    """With every problem, whether that shows at once or when its rows are read; nobody watches such an order."""
+    with WebhookReceiver() as receiver:
+        stack = make_stack(PATIENT + ALLOWED, WEBHOOK_SECRET=SECRET)
+        stack.start_worker()
+        for template, values in (("tinny", rows(NAMES)), ("tiny", [*rows(NAMES), {"sku": "", "name": "nameless"}])):
+            order = {"rows": values, "template": template, "model": "quick", "webhook": receiver.webhook_url}
+            stack.shop.send_task(START_BATCH, kwargs=order, queue=CONTROL_QUEUE)
+        wait_until(lambda: len(receiver.told) == 2, 60, "both refusals")
+    assert receiver.of_batches() == ["batch.refused"] * 2
+    problems = " ".join(problem for told in receiver.told for problem in told.data["problems"])
+    assert "unknown template 'tinny'" in problems
+    assert "1 of 13 rows cannot be used, nothing was started" in problems
+
+
 def test_a_receiver_that_is_down_hears_of_it_later(make_stack: MakeStack) -> None:
     """The batch does not wait for it; what it has missed comes when it is back, in order."""
     with WebhookReceiver() as receiver:

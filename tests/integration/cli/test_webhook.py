@@ -52,6 +52,18 @@ def test_run_ends_when_everything_is_told(shop: Shop) -> None:
     assert status == {"untold": 0, "error": None, "gave_up": False}
 
 
+def test_a_webhook_may_be_named_later(shop: Shop) -> None:
+    """The same rows with a webhook: their batch tells it from then on, also one that waits for somebody."""
+    held = (*RUN, "--hold-publish")
+    assert shop.call(*held).returncode == 3
+    with WebhookReceiver() as receiver:
+        assert shop.call(*held, "--webhook", receiver.webhook_url).returncode == 3
+        published = shop.call("publish")
+    assert published.returncode == 0, published.stderr
+    assert list(receiver.of_images().values()) == [["uploaded", "published"]] * 3
+    assert receiver.of_batches()[-1] == "batch.finished"
+
+
 def test_run_does_not_wait_for_a_dead_webhook(shop: Shop) -> None:
     """Everything is published, and what was not told is said."""
     with WebhookReceiver() as receiver:
