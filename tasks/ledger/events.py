@@ -164,10 +164,10 @@ def settle(
         if not told and failed:
             connection.execute(mine.values(_failing(sending, failed[0], now, give_up_hours)))
             return None
-        # Only what a living webhook has not taken is its own trouble, and waits by itself.
-        alive = {"failures": 0, "not_before": None, "error_message": None, "leased_until": now + LEASE}
-        connection.execute(mine.values(alive))
-    return replace(sending, failures=0)
+        # What a living webhook has not taken is that event's trouble alone, and waits by itself.
+        alive = {"failures": 0, "not_before": None, "error_message": None} if told else {}
+        connection.execute(mine.values(leased_until=now + LEASE, **alive))
+    return replace(sending, failures=0) if told else sending
 
 
 def _failed(failed: Failed, now: datetime, give_up_hours: float) -> Update:

@@ -308,9 +308,16 @@ def test_a_batch_that_is_taken_back_takes_its_webhook_along(scene: Scene) -> Non
 
 
 def test_nothing_to_tell_is_nothing_to_do(scene: Scene) -> None:
-    """A failure of nothing and a success of nothing change nothing."""
+    """And where nothing was tried, nothing is known of the webhook: it is not alive again."""
     batch_id = scene.submit(1, webhook=URL)
     assert events.due(scene.ledger, batch_id) == []
     sending = claimed(scene, batch_id)
     assert page(scene, sending) == []
+    holding.pause(scene.ledger, batch_id)
+    events.settle(scene.ledger, sending, [], [Failed(page(scene, sending)[0], "it answered 503")], DAY)
+    wait_over(scene, batch_id)
+    sending = claimed(scene, batch_id)
     assert events.settle(scene.ledger, sending, [], [], DAY) == sending
+    standing = events.standing(scene.ledger, batch_id)
+    assert standing is not None
+    assert standing.error == "it answered 503"
