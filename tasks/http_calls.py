@@ -104,17 +104,18 @@ class HttpCaller:
         headers: Mapping[str, str] | None = None,
         at_most_seconds: float = math.inf,
     ) -> Answer:
-        """Send one request, with ``body`` as JSON, and wait ``total_seconds`` for the answer, or less.
+        """Send one request, with ``body`` as JSON unless it is bytes, and wait ``total_seconds`` for the answer at most.
 
         Raises NotSent, Account (TLS, address), Overloaded or Ambiguous.
         """
+        content = {"data": body} if isinstance(body, bytes) else {"json": body}
         seconds = max(min(self.total_seconds, at_most_seconds), 0.001)
         deadline = time.monotonic() + seconds
         try:
             with self._session().request(
                 method,
                 url,
-                json=body,
+                **content,
                 headers=headers,
                 auth=self._auth,
                 timeout=(min(5.0, seconds), seconds),
@@ -130,10 +131,13 @@ class HttpCaller:
     def _session(self) -> requests.Session:
         """The session of this thread; a forked child must not share its parent's connections."""
         if getattr(self._threads, "process_id", None) != os.getpid():
-            self._threads.session = requests.Session()
+            self._threads.session = self._new_session()
             self._threads.process_id = os.getpid()
         session: requests.Session = self._threads.session
         return session
+
+    def _new_session(self) -> requests.Session:
+        return requests.Session()
 
     def _bounded_body(self, response: requests.Response, deadline: float) -> bytes:
         """Read what comes until the deadline. Raises requests' and urllib3's errors."""

@@ -105,8 +105,18 @@ def take_in_order(services: Services, values: Mapping[str, Any], order: str) -> 
             key_pattern="",
             digest="",
             idempotency_key=order,
+            webhook=_usable_webhook(services, values.get("webhook")),
         )
         return unplanned.record_refused(services.ledger, new, order, worded(error))
+
+
+def _usable_webhook(services: Services, url: Any) -> str | None:
+    """Whom to tell that an order is refused, unless it is the webhook itself that cannot be told."""
+    try:
+        submission.check_webhook(services, url)
+    except (InputError, ConfigurationError, AttributeError, TypeError):  # in a message anything may stand there
+        return None
+    return None if url is None else str(url)
 
 
 def plan_stored(services: Services, batch_id: str) -> None:

@@ -32,6 +32,7 @@ from tasks.storage.s3_client import S3ClientFactory, S3Connection
 if TYPE_CHECKING:
     from redis import Redis
 
+    from tasks.delivery.webhooks import Webhooks
     from tasks.limits.breaker import Breaker
     from tasks.limits.limiter import Limiter
 
@@ -113,6 +114,11 @@ class Services:
     def notifier(self) -> Notifier:
         """SLACK_WEBHOOK_URL's, or none: the summary is in the log and the terminal anyway."""
         return self._once("notifier", self._open_notifier)
+
+    @property
+    def webhooks(self) -> Webhooks:
+        """Whoever tells batches' webhooks. Raises ConfigurationError without a usable WEBHOOK_SECRET."""
+        return self._once("webhooks", self._open_webhooks)
 
     def source_object(self, url: str) -> Iterator[bytes]:
         """The bytes of ``s3://bucket/key``, a source of rows. Raises StepError of the fitting class."""
@@ -288,6 +294,15 @@ class Services:
 
         url = self.settings.get("SLACK_WEBHOOK_URL")
         return NullNotifier() if url is None else SlackWebhook(url)
+
+    def _open_webhooks(self) -> Webhooks:
+        from tasks.delivery.webhooks import Webhooks
+
+        secret = self.settings.get("WEBHOOK_SECRET")
+        if secret is None:
+            raise ConfigurationError("WEBHOOK_SECRET is not set: what webhooks are told could not be signed")
+        allow_private = self.settings.preferences.allow_private_webhook_urls
+        return Webhooks(secret, self.ledger.identity(), allow_private=allow_private)
 
 
 _current: Services | None = None

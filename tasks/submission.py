@@ -14,13 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from tasks.core.catalogue import Catalogue, ModelSpec, TemplateSpec
-from tasks.core.errors import InputError
+from tasks.core.errors import ConfigurationError, InputError
+from tasks.core.events import checked_url
 from tasks.core.fallbacks import with_fallbacks
 from tasks.core.plan import PlannedImage, PlanOptions, RowProblem
 from tasks.core.plan_summary import PlanSummary
 from tasks.core.planning import Planner, RowPlan
 from tasks.core.request import Request, is_s3
 from tasks.core.retirement import has_retired, notice, refusal_of_retired
+from tasks.core.standard_webhooks import sign
 from tasks.ledger import submitting
 from tasks.ledger.reading import bought_fingerprints
 from tasks.ledger.submitting import CHUNK, NewBatch
@@ -121,6 +123,7 @@ def plan(services: Services, request: Request, each: Callable[[PlannedImage], ob
 
     ``each`` sees every image as it is planned.
     """
+    check_webhook(services, request.webhook)
     stream = _open(services, request)
     for chunk in stream:
         if each is not None:
@@ -257,6 +260,20 @@ def refuse_rehearsal(services: Services, catalogue: Catalogue, aliases: Iterable
         )
 
 
+def check_webhook(services: Services, url: str | None) -> None:
+    """See that a webhook may be told and what it is told can be signed. Raises InputError and ConfigurationError."""
+    if url is None:
+        return
+    checked_url(url, allow_private=services.settings.preferences.allow_private_webhook_urls)
+    secret = services.settings.get("WEBHOOK_SECRET")
+    if secret is None:
+        raise ConfigurationError(
+            "a webhook is told signed events: set WEBHOOK_SECRET, here and for the workers, to what its receiver "
+            "verifies them with (for example whsec_ and 32 random bytes in base64)"
+        )
+    sign(secret, "evt_0", 0, b"")
+
+
 def digest_of(request: Request) -> str:
     """What makes two runs the same: the file's bytes and every option that shapes a picture. Empty where no file is."""
     if not isinstance(request.source, (str, Path)) or is_s3(request.source):
@@ -290,7 +307,8 @@ def new_id() -> str:
 def new_batch(
     services: Services, request: Request, source: str, columns: Sequence[str], *, catalogue: Mapping[str, Any]
 ) -> NewBatch:
-    """The batch that a request asks for, with an id of its own."""
+    """The batch that a request asks for, with an id of its own. Raises as :func:`check_webhook` does."""
+    check_webhook(services, request.webhook)
     return NewBatch(
         id=new_id(),
         name=request.name or source,
@@ -304,6 +322,7 @@ def new_batch(
         budget_usd_micros=request.budget_usd_micros,
         priority=request.priority,
         hold_publish=request.hold_publish,
+        webhook=request.webhook,
     )
 
 

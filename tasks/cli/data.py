@@ -113,6 +113,7 @@ def of_summary(summary: BatchSummary) -> Data:
         "report_url": summary.report_url,
         "limits": [of_limit(limit) for limit in summary.limits],
         "outages": [of_outage(outage) for outage in summary.outages],
+        "webhook": None if summary.webhook is None else asdict(summary.webhook),
     }
 
 

@@ -99,6 +99,15 @@ HoldPublish = Annotated[
         rich_help_panel=_BATCH,
     ),
 ]
+Webhook = Annotated[
+    str | None,
+    typer.Option(
+        "--webhook",
+        metavar="URL",
+        help="Tell this URL of each state that a picture reaches, signed with WEBHOOK_SECRET.",
+        rich_help_panel=_BATCH,
+    ),
+]
 RehearseDelivery = Annotated[
     bool,
     typer.Option(

@@ -31,6 +31,7 @@ def make_request(  # noqa: PLR0913, PLR0917 – one parameter per option
     budget: options.Budget = None,
     priority: options.Priority = "normal",
     hold_publish: options.HoldPublish = False,
+    webhook: options.Webhook = None,
     rehearse_delivery: options.RehearseDelivery = False,
 ) -> Request:
     """The request of a command line; without CSV, the sample catalogue with the offline model.
@@ -53,6 +54,7 @@ def make_request(  # noqa: PLR0913, PLR0917 – one parameter per option
         skip_bad_rows=skip_bad_rows,
         priority=priority,
         hold_publish=hold_publish,
+        webhook=webhook,
         rehearse_delivery=rehearse_delivery,
         fresh=fresh,
         allow_unpriced=allow_unpriced,

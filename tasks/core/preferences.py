@@ -66,6 +66,9 @@ class Preferences(Strict):
     staging_keep_hours: Annotated[float, Field(ge=0)] = 72.0
     min_free_disk_megabytes: Annotated[int, Field(ge=0)] = 100
 
+    webhook_give_up_hours: Annotated[float, Field(gt=0)] = 24.0
+    allow_private_webhook_urls: bool = False
+
     allow_private_provider_urls: bool = False
 
     krw_per_usd: Annotated[Decimal, Field(gt=0)] = Decimal(1400)

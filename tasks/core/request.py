@@ -34,6 +34,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "idempotency_key": (str,),
     "priority": (str,),
     "hold_publish": (bool,),
+    "webhook": (str,),
 }
 
 
@@ -50,7 +51,8 @@ class Request:
     ``use`` is hero, bulk, edit or prototype; ``column_map`` is field → column; ``limit`` takes the first rows.
     ``idempotency_key``: a second submission under the same key returns the first one's batch.
     ``priority`` is low, normal or high. With ``hold_publish`` pictures wait before the CMS is written, for somebody
-    to look at them. Raises InputError for an option that cannot be meant.
+    to look at them. ``webhook`` is a URL that is told of each state that a picture reaches.
+    Raises InputError for an option that cannot be meant.
     """
 
     source: Source
@@ -70,6 +72,7 @@ class Request:
     idempotency_key: str | None = None
     priority: str = "normal"
     hold_publish: bool = False
+    webhook: str | None = None
 
     def __post_init__(self) -> None:
         for name, kinds in _KINDS.items():

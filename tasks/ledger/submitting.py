@@ -12,8 +12,9 @@ from sqlalchemy import Connection, delete, false, literal_column, select, update
 from tasks.core.errors import Superseded
 from tasks.core.plan import PlannedImage, RowProblem
 from tasks.core.states import ACTIVE, WAITING, State
+from tasks.ledger import events
 from tasks.ledger.engine import Ledger
-from tasks.ledger.schema import batch, image, skipped_row, source_part
+from tasks.ledger.schema import batch, image, skipped_row, source_part, webhook
 from tasks.ledger.upsert import insert_new
 
 CHUNK = 1000
@@ -39,6 +40,7 @@ class NewBatch:
     budget_usd_micros: int | None = None
     priority: str = "normal"
     hold_publish: bool = False
+    webhook: str | None = None
 
     @property
     def values(self) -> dict[str, Any]:
@@ -80,6 +82,8 @@ def create_batch(ledger: Ledger, new: NewBatch) -> str:
 def insert_batch(connection: Connection, new: NewBatch, **more: Any) -> str:
     """Write the row, with ``more`` columns; returns its id, or that of the batch that has its idempotency key."""
     if insert_new(connection, batch, [batch.c.idempotency_key], new.values | more):
+        if new.webhook is not None:
+            events.add_webhook(connection, new.id, new.webhook)
         return new.id
     return str(connection.scalar(select(batch.c.id).where(batch.c.idempotency_key == new.idempotency_key)))
 
@@ -109,9 +113,10 @@ def hold(ledger: Ledger, connection: Connection, batch_id: str, planner_no: int)
 def add_images(ledger: Ledger, batch_id: str, images: Sequence[PlannedImage], planner_no: int = 0) -> None:
     """Insert up to :data:`CHUNK` planned images. Raises Superseded as :func:`hold` does."""
     now = datetime.now(UTC)
-    mine = {"batch_id": batch_id, "created_at": now, "moved_at": now}
+    mine: dict[str, Any] = {"batch_id": batch_id, "created_at": now, "moved_at": now}
     with ledger.write() as connection:
         hold(ledger, connection, batch_id, planner_no)
+        mine["notifies"] = events.notifies(connection, batch_id)
         connection.execute(_INSERT, [image_values(planned) | mine for planned in images])
 
 
@@ -191,7 +196,8 @@ def discard(ledger: Ledger, batch_id: str) -> None:
         if connection.scalar(planning.with_for_update()) is None:
             return
         clear(connection, batch_id)
-        connection.execute(delete(source_part).where(source_part.c.batch_id == batch_id))
+        for table in (source_part, webhook):
+            connection.execute(delete(table).where(table.c.batch_id == batch_id))
         connection.execute(delete(batch).where(batch.c.id == batch_id))
 
 
