@@ -57,6 +57,7 @@ def of_planned(image: PlannedImage) -> Data:
         "parameters": dict(image.parameters),
         "fingerprint": image.fingerprint,
         "prompt": image.prompt,
+        "references": [{"name": each.name, "sha256": each.sha256} for each in image.references],
     }
 
 
@@ -186,6 +187,7 @@ def of_image(image: ImageView) -> Data:
         "cms_receipt": image.cms_receipt,
         "created_at": moment(image.created_at),
         "published_at": moment(image.published_at),
+        "references": list(image.references),
         "row": dict(image.row),
     }
 
@@ -204,6 +206,7 @@ def of_model(spec: ModelSpec) -> Data:
         "limits": spec.limits.model_dump(),
         "deadline_seconds": spec.deadline_seconds,
         "max_prompt_chars": spec.max_prompt_chars,
+        "references": spec.references,
         "sizes": spec.sizes.model_dump(mode="json"),
         "fallback": list(spec.fallback),
     }

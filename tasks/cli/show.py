@@ -82,6 +82,8 @@ def _facts(image: ImageView, zone: str) -> Iterator[tuple[str, str]]:
     yield "Row", ", ".join(f"{column}={value}" for column, value in image.row.items()) + f" (line {image.line})"
     yield "Model", f"{image.model}, template {image.template}, {image.size}"
     yield "Prompt", image.prompt
+    if image.references:
+        yield "Starts from", ", ".join(image.references)
     reused = ", bought before" if image.reused else ""
     yield "Cost", (format_usd(image.cost_usd_micros) if image.cost_usd_micros else "nothing") + reused
     yield "Planned", clock(image.created_at, zone)

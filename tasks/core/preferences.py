@@ -66,6 +66,7 @@ class Preferences(Strict):
     min_free_disk_megabytes: Annotated[int, Field(ge=0)] = 100
 
     allow_private_provider_urls: bool = False
+    reference_folders: tuple[str, ...] = ()
 
     krw_per_usd: Annotated[Decimal, Field(gt=0)] = Decimal(1400)
     usd_per_credit: Dollars | None = None

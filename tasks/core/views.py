@@ -15,7 +15,8 @@ class ImageView:
     """One image as the ledger knows it now. Times are aware; ``None`` is what has not happened.
 
     ``thumbnail`` is a small JPEG, PNG or WebP file of the picture, made once, when the picture was.
-    ``row`` is the source row, column → text, in the order of its columns.
+    ``row`` is the source row, column → text, in the order of its columns; ``references`` are the names of the pictures
+    that it starts from.
     """
 
     line: int
@@ -39,6 +40,7 @@ class ImageView:
     cms_receipt: str | None = None
     created_at: datetime | None = None
     published_at: datetime | None = None
+    references: tuple[str, ...] = ()
     thumbnail: bytes | None = field(default=None, repr=False)
 
 

@@ -198,6 +198,7 @@ def _view(row: Row[*tuple[Any, ...]], jpeg: bytes | None) -> ImageView:
         cms_receipt=row.cms_receipt,
         created_at=row.created_at,
         published_at=row.published_at,
+        references=tuple(each["name"] for each in row.reference or ()),
         thumbnail=jpeg,
         row=row.row,
     )

@@ -17,6 +17,8 @@ What each table is for:
 * ``model_day`` the money of a model that has a budget for each day.
 * ``revision`` what an image was before a retry: its end, and what it was made by.
 * ``job``      one row per call that a provider answers later: what it takes to ask about it, and to go on after it.
+* ``reference`` pictures to start from that lie in staging, by the digest of their bytes.
+* ``reference_use`` which rows of a batch start from which of them.
 * ``event``    what a batch's own webhook is still to be told, or has been.
 """
 
@@ -202,6 +204,16 @@ Index(
     postgresql_where=MISSED,
 )
 
+PUBLISHED = _in_states({State.PUBLISHED})
+"""The index below finds the newest picture of a key."""
+
+Index(
+    "ix_imagechord_image_published",
+    *(image.c.key, image.c.created_at),
+    sqlite_where=PUBLISHED,
+    postgresql_where=PUBLISHED,
+)
+
 attempt = Table(
     "imagechord_attempt",
     metadata,
@@ -339,6 +351,25 @@ job = Table(
 
 OPEN = job.c.ended_at.is_(None)
 Index("ix_imagechord_job_open", job.c.look_at, sqlite_where=OPEN, postgresql_where=OPEN)
+
+reference = Table(
+    "imagechord_reference",
+    metadata,
+    Column("sha256", String(64), primary_key=True),
+    Column("staging_key", Text, nullable=False),  # another one each time that it is put there
+    Column("staged_at", UtcDateTime, nullable=False),  # or asked for since
+    Column("leaving", Boolean, nullable=False, server_default=false()),  # it is being removed: nobody may use it
+    Index(None, "staged_at", "sha256"),
+)
+
+reference_use = Table(
+    "imagechord_reference_use",
+    metadata,
+    Column("sha256", String(64), primary_key=True),
+    Column("batch_id", String(32), ForeignKey(batch.c.id), primary_key=True),
+    Column("key", String(400), primary_key=True),
+    Index(None, "batch_id"),
+)
 
 event = Table(
     "imagechord_event",
