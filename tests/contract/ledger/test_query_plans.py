@@ -21,6 +21,7 @@ from tasks.ledger import (
     leases,
     limiting,
     reading,
+    referring,
     releasing,
     retrying,
     submitting,
@@ -62,6 +63,8 @@ QUESTIONS: dict[str, Callable[[Ledger, str], object]] = {
     "unneeded": lambda ledger, _batch_id: keeping.unneeded(ledger, NOW, (NOW, "f"), 100),
     "published_as": lambda ledger, _batch_id: keeping.published_as(ledger, "f" * 64),
     "mark_removed": lambda ledger, _batch_id: keeping.mark_removed(ledger, StagedCopy(NOW, "f" * 64, "f.png")),
+    "newest_published": lambda ledger, _batch_id: referring.newest_published(ledger, ["SKU-00001", "SKU-00002"]),
+    "unneeded_references": lambda ledger, _batch_id: referring.unneeded(ledger, NOW, (NOW, "f"), 100),
     "claim_message": lambda ledger, batch_id: summing.claim_message(ledger, batch_id, "end", "worker"),
 }
 
