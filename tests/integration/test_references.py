@@ -177,6 +177,8 @@ def test_every_kind_reaches_the_provider(make_stack: MakeStack, api: AnycapApi) 
     front, back, cup = (api.uploads[url] for url in call.parameters["images"])
     assert (call.parameters["mode"], front, back) == ("image-to-image", FRONT, BACK)
     assert depicts(cup, "A small picture of cup.")
+    shown = stack.python("import sys; sys.argv = ['', 'show', 'cup']; from tasks.cli.main import main; main()")
+    assert f"front.png, {server.url}/back.png, sku:cup" in " ".join(shown.split())
 
 
 def test_a_worker_elsewhere_has_the_files(make_stack: MakeStack, api: AnycapApi) -> None:
