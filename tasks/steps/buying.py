@@ -18,19 +18,25 @@ from tasks.ledger.settling import Bought
 from tasks.pictures.fit import fit
 from tasks.pictures.inspect import Decoded, decode
 from tasks.pictures.thumbnail import thumbnail
-from tasks.providers.base import GeneratedPicture, GenerationRequest
+from tasks.providers.base import GeneratedPicture, GenerationRequest, Provider
 from tasks.services import Services
 from tasks.storage.base import Missing
 from tasks.storage.folder import os_errors, require_room
 
 
-def buy(services: Services, claim: Claim) -> Bought:
+def buy(services: Services, provider: Provider, claim: Claim) -> Bought:
     """Make the one paid call of the claim. Raises StepError of the fitting class, with what it has cost.
 
     Raises NoRoom before the call, and StagingFailed after it, when the picture has no place to be kept.
     """
     spec = ModelSpec.model_validate(claim.spec)
-    generated = _generate(services, claim, spec)
+    with request_of(services, claim, spec, spec.deadline_seconds) as request:
+        generated = provider.generate(request)
+    return keep(services, claim, generated)
+
+
+def keep(services: Services, claim: Claim, generated: GeneratedPicture) -> Bought:
+    """Put what was bought into staging, in the size that is published. Raises BadBytes, StagingFailed."""
     cost = claim.price_usd_micros if generated.cost_usd_micros is None else generated.cost_usd_micros
     try:
         fitted = fit(decode(generated.data), claim.size)
@@ -45,6 +51,31 @@ def buy(services: Services, claim: Claim) -> Bought:
         cost_usd_micros=cost,
         trace_id=generated.trace_id,
     )
+
+
+@contextmanager
+def request_of(
+    services: Services, claim: Claim, spec: ModelSpec, deadline_seconds: float, *, asks: bool = False
+) -> Iterator[GenerationRequest]:
+    """What a claim asks a provider for, with a scratch folder for the time of the call.
+
+    ``asks``: it is only asked what has become of that, and has had the pictures to start from. Raises NoRoom; Invalid
+    or NotSent when one of these is not there, or cannot be read now.
+    """
+    with _room(services) as scratch:
+        references = () if asks else _references(services, claim, Path(scratch))
+        yield GenerationRequest(
+            request_id=f"{claim.fingerprint[:32]}-{claim.image_id}-{claim.fence}",
+            model=spec.model,
+            prompt=claim.prompt,
+            size=claim.native_size,
+            parameters=claim.parameters,
+            deadline_seconds=deadline_seconds,
+            scratch=Path(scratch),
+            references=references,
+            endpoint=spec.endpoint,
+            token_prices=spec.token_prices_usd,
+        )
 
 
 @contextmanager
@@ -65,7 +96,7 @@ def _room(services: Services) -> Iterator[str]:
 
 
 def _references(services: Services, claim: Claim, scratch: Path) -> tuple[Path, ...]:
-    """The pictures to start from, as files. Raises Invalid when one is gone, NotSent when none can be read now."""
+    """The pictures to start from, as files."""
     files = []
     for number, reference in enumerate(claim.references, start=1):
         file = scratch / f"reference-{number}{PurePosixPath(reference.staging_key).suffix}"
@@ -91,25 +122,6 @@ def _reference(services: Services, reference: Reference) -> bytes:
     if hashlib.sha256(data).hexdigest() != reference.sha256:
         raise Invalid(f"{reference.name} is damaged in staging; run its row again")
     return data
-
-
-def _generate(services: Services, claim: Claim, spec: ModelSpec) -> GeneratedPicture:
-    with _room(services) as scratch:
-        references = _references(services, claim, Path(scratch))
-        return services.provider(spec.provider).generate(
-            GenerationRequest(
-                request_id=f"{claim.fingerprint[:32]}-{claim.image_id}-{claim.fence}",
-                model=spec.model,
-                prompt=claim.prompt,
-                size=claim.native_size,
-                parameters=claim.parameters,
-                deadline_seconds=spec.deadline_seconds,
-                scratch=Path(scratch),
-                references=references,
-                endpoint=spec.endpoint,
-                token_prices=spec.token_prices_usd,
-            )
-        )
 
 
 def _stage(services: Services, claim: Claim, decoded: Decoded, cost_usd_micros: int) -> StagedPicture:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,15 +12,18 @@ from PIL import Image
 from sqlalchemy import select, update
 
 from tasks import retrying
-from tasks.core.errors import InputError
+from tasks.core.errors import InputError, Invalid
+from tasks.core.references import Reference
 from tasks.core.request import Request
 from tasks.core.selection import Edit, Selection
 from tasks.core.states import State
 from tasks.ledger import reading, schema
 from tasks.services import Services
 from tasks.settings import load_settings
+from tasks.steps.buying import request_of
 from tasks.steps.pruning import Pruner
 from tasks.submission import plan, submit
+from tests.contract.ledger.scene import Scene, planned
 from tests.integration.conftest import MakeStack
 from tests.integration.stack import Stack, rows
 from tests.stand_ins.anycap_api import AnycapApi, Fault, depicts, paint
@@ -249,6 +253,19 @@ def test_one_that_is_gone_from_staging_costs_nothing(stack: Stack, api: AnycapAp
     assert (image.state, image.cost_usd_micros, api.calls) == (State.FAILED, 0, [])
     assert "front.png is not in staging" in str(image.error_message)
     assert "run its row again" in str(image.error_message)
+
+
+def test_who_asks_about_a_job_needs_them_no_more(services: Services) -> None:
+    """The provider has had them: a picture that is paid for does not depend on what is still in staging."""
+    gone = Reference("front.png", "f" * 64, "references/gone.png")
+    scene = Scene(services.ledger)
+    (ticket,) = scene.tickets([replace(planned(1), references=(gone,))])  # type: ignore[arg-type]
+    claim = scene.claim(ticket)
+    spec = services.settings.catalogue.models["nano-banana-pro"]
+    with request_of(services, claim, spec, 1.0, asks=True) as request:
+        assert request.references == ()
+    with pytest.raises(Invalid, match="front.png is not in staging"), request_of(services, claim, spec, 1.0):
+        pass
 
 
 def test_pictures_are_looked_at_in_any_format(services: Services, tmp_path: Path) -> None:
