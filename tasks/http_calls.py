@@ -104,7 +104,7 @@ class HttpCaller:
         headers: Mapping[str, str] | None = None,
         at_most_seconds: float = math.inf,
     ) -> Answer:
-        """Send one request, with ``body`` as JSON unless it is bytes, and wait ``total_seconds`` for the answer at most.
+        """Send one request, with ``body`` as JSON unless it is bytes. ``at_most_seconds`` cuts ``total_seconds``.
 
         Raises NotSent, Account (TLS, address), Overloaded or Ambiguous.
         """

@@ -58,6 +58,7 @@ def of_planned(image: PlannedImage) -> Data:
         "parameters": dict(image.parameters),
         "fingerprint": image.fingerprint,
         "prompt": image.prompt,
+        "references": [{"name": each.name, "sha256": each.sha256} for each in image.references],
     }
 
 
@@ -194,6 +195,7 @@ def of_image(image: ImageView) -> Data:
         "cms_receipt": image.cms_receipt,
         "created_at": moment(image.created_at),
         "published_at": moment(image.published_at),
+        "references": list(image.references),
         "row": dict(image.row),
     }
 

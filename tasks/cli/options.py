@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from tasks.core.errors import InputError
+from tasks.core.planning import MAX_VARIANTS
 
 _ROWS, _PICTURES, _BATCH = "Rows", "Pictures", "Batch"
 
@@ -44,6 +45,16 @@ AllowUnpriced = Annotated[
     typer.Option(
         "--allow-unpriced",
         help="Buy from models without a price too; they count as nothing, so no budget holds them.",
+        rich_help_panel=_PICTURES,
+    ),
+]
+Variants = Annotated[
+    int,
+    typer.Option(
+        "--variants",
+        min=1,
+        max=MAX_VARIANTS,
+        help="Pictures for each row; a column 'variants' decides for its row.",
         rich_help_panel=_PICTURES,
     ),
 ]

@@ -70,6 +70,7 @@ class Preferences(Strict):
     allow_private_webhook_urls: bool = False
 
     allow_private_provider_urls: bool = False
+    reference_folders: tuple[str, ...] = ()
 
     krw_per_usd: Annotated[Decimal, Field(gt=0)] = Decimal(1400)
     usd_per_credit: Dollars | None = None

@@ -24,6 +24,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "use": (str,),
     "column_map": (Mapping,),
     "key_column": (str,),
+    "variants": (int,),
     "limit": (int,),
     "encoding": (str,),
     "name": (str,),
@@ -49,6 +50,7 @@ class Request:
 
     ``allow_unpriced`` lets models be bought from whose price nobody has set: they count as nothing.
     ``use`` is hero, bulk, edit or prototype; ``column_map`` is field → column; ``limit`` takes the first rows.
+    ``variants`` is how many pictures a row gets that does not say so itself.
     ``idempotency_key``: a second submission under the same key returns the first one's batch.
     ``priority`` is low, normal or high. With ``hold_publish`` pictures wait before the CMS is written, for somebody
     to look at them. ``webhook`` is a URL that is told of each state that a picture reaches.
@@ -61,6 +63,7 @@ class Request:
     use: str | None = None
     column_map: Mapping[str, str] = field(default_factory=dict)
     key_column: str | None = None
+    variants: int = 1
     limit: int | None = None
     encoding: str | None = None
     name: str | None = None

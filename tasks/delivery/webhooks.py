@@ -74,7 +74,7 @@ class Webhooks:
             signed.TIMESTAMP: str(now),
             signed.SIGNATURE: signed.sign(self._secret, name, now, content),
         }
-        answer = self._http.call("POST", url, content, headers)
+        answer = self._http.call("POST", url, content, headers=headers)
         if 200 <= answer.status < 300:
             return
         # What it says besides is nobody's business: it may be any page of any server.

@@ -19,6 +19,8 @@ What each table is for:
 * ``job``      one row per call that a provider answers later: what it takes to ask about it, and to go on after it.
 * ``webhook``  one row per batch that tells somebody of itself: whom, who is just telling, and how that goes.
 * ``event``    what a batch's webhook is still to be told, or has been. A trigger writes those of images.
+* ``reference`` pictures to start from that lie in staging, by the digest of their bytes.
+* ``reference_use`` which rows of a batch start from which of them.
 """
 
 from __future__ import annotations
@@ -210,6 +212,16 @@ Index(
     postgresql_where=FELL_BACK,
 )
 
+PUBLISHED = _in_states({State.PUBLISHED})
+"""The index below finds the newest picture of a key."""
+
+Index(
+    "ix_imagechord_image_published",
+    *(image.c.key, image.c.created_at),
+    sqlite_where=PUBLISHED,
+    postgresql_where=PUBLISHED,
+)
+
 attempt = Table(
     "imagechord_attempt",
     metadata,
@@ -364,6 +376,25 @@ webhook = Table(
     Column("error_message", Text),
     Column("begun_round", Integer, nullable=False, server_default="0"),  # the last one whose begin is an event
     Column("ended_round", Integer, nullable=False, server_default="0"),
+)
+
+reference = Table(
+    "imagechord_reference",
+    metadata,
+    Column("sha256", String(64), primary_key=True),
+    Column("staging_key", Text, nullable=False),  # another one each time that it is put there
+    Column("staged_at", UtcDateTime, nullable=False),  # or asked for since
+    Column("leaving", Boolean, nullable=False, server_default=false()),  # it is being removed: nobody may use it
+    Index(None, "staged_at", "sha256"),
+)
+
+reference_use = Table(
+    "imagechord_reference_use",
+    metadata,
+    Column("sha256", String(64), primary_key=True),
+    Column("batch_id", String(32), ForeignKey(batch.c.id), primary_key=True),
+    Column("key", String(400), primary_key=True),
+    Index(None, "batch_id"),
 )
 
 event = Table(

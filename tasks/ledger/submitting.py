@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,7 +14,7 @@ from tasks.core.plan import PlannedImage, RowProblem
 from tasks.core.states import ACTIVE, WAITING, State
 from tasks.ledger import events
 from tasks.ledger.engine import Ledger
-from tasks.ledger.schema import batch, image, skipped_row, source_part, webhook
+from tasks.ledger.schema import batch, image, reference_use, skipped_row, source_part, webhook
 from tasks.ledger.upsert import insert_new
 
 CHUNK = 1000
@@ -118,6 +118,14 @@ def add_images(ledger: Ledger, batch_id: str, images: Sequence[PlannedImage], pl
         hold(ledger, connection, batch_id, planner_no)
         mine["notifies"] = events.notifies(connection, batch_id)
         connection.execute(_INSERT, [image_values(planned) | mine for planned in images])
+        if uses := _uses(batch_id, images):
+            connection.execute(reference_use.insert(), uses)
+
+
+def _uses(batch_id: str, images: Iterable[PlannedImage]) -> list[dict[str, str]]:
+    """Which rows start from which pictures; all variants of a row start from the same."""
+    used = {(each.sha256, planned.key): None for planned in images for each in planned.references}
+    return [{"sha256": sha256, "batch_id": batch_id, "key": key} for sha256, key in used]
 
 
 # What all new images have in common stands in the statement: preparing parameters is what inserting costs.
@@ -142,6 +150,7 @@ def image_values(planned: PlannedImage) -> dict[str, Any]:
         "parameters": dict(planned.parameters),
         "fingerprint": planned.fingerprint,
         "row": dict(planned.row),
+        "reference": [asdict(each) for each in planned.references] or None,
     }
 
 
@@ -204,6 +213,7 @@ def discard(ledger: Ledger, batch_id: str) -> None:
 def clear(connection: Connection, batch_id: str) -> None:
     """Remove what was planned of a batch that has not started."""
     connection.execute(delete(image).where(image.c.batch_id == batch_id))
+    connection.execute(delete(reference_use).where(reference_use.c.batch_id == batch_id))
     connection.execute(delete(skipped_row).where(skipped_row.c.batch_id == batch_id))
 
 

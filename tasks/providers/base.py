@@ -19,7 +19,7 @@ class GenerationRequest:
 
     ``parameters`` are the provider's own names and values, decided at plan from the catalogue.
     ``references`` are the pictures to start from. ``endpoint`` and ``token_prices`` are the model's, see the catalogue.
-    ``scratch`` is an existing empty folder of this call alone; the caller removes it.
+    ``scratch`` is an existing folder of this call alone, empty but for ``references``; the caller removes it.
     ``request_id`` is unique for the attempt: an idempotency key where the provider takes one.
     """
 

@@ -113,7 +113,7 @@ def _ask(services: Services, claim: Claim, spec: ModelSpec, job: Job) -> Generat
     job_id = job.job_id or (provider.job_of(job.said) if job.said else None)
     if job_id is None:
         raise Ambiguous(f"{job.provider} has not said whether it took the job on; it may have been paid for")
-    with request_of(services, claim, spec, _SUBMIT_SECONDS) as request:
+    with request_of(services, claim, spec, _SUBMIT_SECONDS, asks=True) as request:
         try:
             return provider.collect(request, job_id, job.said)
         except BadBytes:  # it is paid for: fetching it once more costs nothing

@@ -24,6 +24,7 @@ from tasks.ledger import (
     leases,
     limiting,
     reading,
+    referring,
     releasing,
     retrying,
     submitting,
@@ -77,6 +78,8 @@ QUESTIONS: dict[str, Callable[[Ledger, str], object]] = {
     "mark_removed": lambda ledger, _batch_id: keeping.mark_removed(ledger, StagedCopy(NOW, "f" * 64, "f.png")),
     "events_to_tell": lambda ledger, batch_id: events.page(ledger, Sending(batch_id, "worker", "url", 0), 0, 100),
     "redirect": lambda ledger, batch_id: events.redirect(ledger, batch_id, "https://shop.example.com"),
+    "newest_published": lambda ledger, _batch_id: referring.newest_published(ledger, ["SKU-00001", "SKU-00002"]),
+    "unneeded_references": lambda ledger, _batch_id: referring.unneeded(ledger, NOW, (NOW, "f"), 100),
     "claim_message": lambda ledger, batch_id: summing.claim_message(ledger, batch_id, "end", "worker"),
 }
 

@@ -20,6 +20,15 @@ def upgrade() -> None:
         image.add_column(sa.Column("asked_model", sa.String(length=100), nullable=True))
         image.add_column(sa.Column("notifies", sa.Boolean(), nullable=False, server_default=sa.false()))
     _make_room_for_fallbacks()
+    published = sa.text("state = 'published'")
+    op.create_index(
+        "ix_imagechord_image_published",
+        "imagechord_image",
+        ["key", "created_at"],
+        sqlite_where=published,
+        postgresql_where=published,
+    )
+    _create_references()
     _create_job()
     _create_webhook()
     _create_event()
@@ -39,6 +48,31 @@ def _make_room_for_fallbacks() -> None:
         sqlite_where=fell_back,
         postgresql_where=fell_back,
     )
+
+
+def _create_references() -> None:
+    op.create_table(
+        "imagechord_reference",
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("staging_key", sa.Text(), nullable=False),
+        sa.Column("staged_at", UtcDateTime(timezone=True), nullable=False),
+        sa.Column("leaving", sa.Boolean(), nullable=False, server_default=sa.false()),
+        sa.PrimaryKeyConstraint("sha256", name=op.f("pk_imagechord_reference")),
+    )
+    op.create_index(op.f("ix_imagechord_reference_staged_at_sha256"), "imagechord_reference", ["staged_at", "sha256"])
+    op.create_table(
+        "imagechord_reference_use",
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("batch_id", sa.String(length=32), nullable=False),
+        sa.Column("key", sa.String(length=400), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["batch_id"],
+            ["imagechord_batch.id"],
+            name=op.f("fk_imagechord_reference_use_batch_id_imagechord_batch"),
+        ),
+        sa.PrimaryKeyConstraint("sha256", "batch_id", "key", name=op.f("pk_imagechord_reference_use")),
+    )
+    op.create_index(op.f("ix_imagechord_reference_use_batch_id"), "imagechord_reference_use", ["batch_id"])
 
 
 def _create_job() -> None:
