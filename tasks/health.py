@@ -41,6 +41,7 @@ def check_all(services: Services) -> Iterator[Health]:
     yield from workers(services)
     for name in dict.fromkeys(spec.provider for spec in services.settings.catalogue.models.values()):
         yield _off_without_key(services, provider(services, name))
+    yield webhooks(services)
     yield staging(services)
     yield public(services)
     yield cms(services)
@@ -76,6 +77,16 @@ def _off_without_key(services: Services, one: Health) -> Health:
     variables = {*_KEYS.get(one.component, ()), *(endpoint.key_variable for endpoint in endpoints)}
     set_up = any(not variable or services.settings.get(variable) for variable in variables)
     return replace(one, status="off") if one.status == "bad" and variables and not set_up else one
+
+
+@_guarded("webhooks")
+def webhooks(services: Services) -> Health:
+    """Whether providers can be told where to call; whether they get through, only they could say."""
+    base_url = services.settings.webhook_base_url
+    if base_url is None:
+        mend = "set WEBHOOK_BASE_URL and WEBHOOK_SECRET, and start: imagechord web"
+        return Health("webhooks", "off", "no WEBHOOK_BASE_URL: providers are asked what has become of their jobs", mend)
+    return Health("webhooks", "ok", f"providers are to call {base_url}")
 
 
 @_guarded("staging")

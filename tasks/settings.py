@@ -17,6 +17,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from dotenv import dotenv_values
 
+from tasks.core.callbacks import require_usable
 from tasks.core.catalogue import Catalogue
 from tasks.core.catalogue_parse import parse_catalogue
 from tasks.core.cms_preset import CmsPreset, parse_presets
@@ -117,6 +118,17 @@ class Settings:
     def database_url(self) -> str:
         """The ledger's SQLAlchemy URL."""
         return self.get("IMAGECHORD_DATABASE_URL") or f"sqlite:///{self.home / 'ledger.sqlite3'}"
+
+    @property
+    def webhook_base_url(self) -> str | None:
+        """Where providers reach us; ``None``: they are asked instead.
+
+        Raises ConfigurationError when it is no address, or WEBHOOK_SECRET cannot sign what is called there.
+        """
+        base_url = self.get("WEBHOOK_BASE_URL")
+        if base_url is not None:
+            require_usable(base_url, self.get("WEBHOOK_SECRET"))
+        return base_url
 
     @property
     def home(self) -> Path:

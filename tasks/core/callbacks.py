@@ -15,13 +15,16 @@ import re
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass
 from datetime import datetime
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
-from tasks.core.errors import Forged
+from tasks.core.errors import ConfigurationError, Forged
 
 _TOKEN = re.compile(r"([0-9]{1,19})\.([0-9]{1,10})\.([0-9]{1,12})\.[A-Za-z0-9_-]{43}")
 _SIGNED_AS = "imagechord callback"
 """Apart from all else that is signed with the same secret."""
+
+_SHORTEST_SECRET = 16
+"""Every provider sees what is signed with it, and can try guesses for as long as it likes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,22 @@ class Callback:
 
     image_id: int
     fence: int
+
+
+def require_usable(base_url: str, secret: str | None) -> None:
+    """See that WEBHOOK_BASE_URL and WEBHOOK_SECRET make addresses that lead to us. Raises ConfigurationError."""
+    try:
+        parts = urlsplit(base_url)
+        leads_here = parts.scheme in {"http", "https"} and parts.hostname and not (parts.query or parts.fragment)
+    except ValueError:
+        leads_here = False
+    if not leads_here:
+        raise ConfigurationError(f"WEBHOOK_BASE_URL={base_url!r} is no address; write it like https://shop.example")
+    if secret is None or len(secret) < _SHORTEST_SECRET:
+        raise ConfigurationError(
+            f"WEBHOOK_BASE_URL is set, so WEBHOOK_SECRET has to be, to {_SHORTEST_SECRET} characters or more: "
+            "set it to what 'openssl rand -hex 32' says, or unset WEBHOOK_BASE_URL and providers are asked instead"
+        )
 
 
 def callback_url(base_url: str, provider: str, token: str) -> str:

@@ -6,10 +6,11 @@ from importlib import import_module
 from typing import Any
 
 from tasks.core.errors import ConfigurationError
-from tasks.providers.base import Provider
+from tasks.providers.base import Provider, QueueProvider
 
 _CLASSES = {
     "preview": "tasks.providers.preview:PreviewProvider",
+    "preview_async": "tasks.providers.preview_async:PreviewAsyncProvider",
     "anycap": "tasks.providers.anycap:AnycapProvider",
     "openai_compatible": "tasks.providers.openai_compatible:OpenAICompatibleProvider",
 }
@@ -20,7 +21,7 @@ def provider_names() -> tuple[str, ...]:
     return tuple(_CLASSES)
 
 
-def build(name: str, **options: Any) -> Provider:
+def build(name: str, **options: Any) -> Provider | QueueProvider:
     """Make a provider with the options of its class.
 
     ``name`` is one of ours, or ``module:Class`` for one of the user's own, which takes no options. Raises
@@ -36,5 +37,5 @@ def build(name: str, **options: Any) -> Provider:
         make = getattr(import_module(module), attribute)
     except (ImportError, AttributeError) as error:
         raise ConfigurationError(f"provider {name!r} cannot be imported: {error}") from error
-    provider: Provider = make(**options)
+    provider: Provider | QueueProvider = make(**options)
     return provider

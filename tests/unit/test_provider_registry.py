@@ -15,8 +15,10 @@ from tasks.providers.registry import build, provider_names
 
 def test_every_name_can_be_built(tmp_path: Path) -> None:
     """Each name makes a provider that calls itself so."""
+    font = {"font_file": tmp_path / "font.otf"}
     options: dict[str, dict[str, Any]] = {
-        "preview": {"font_file": tmp_path / "font.otf"},
+        "preview": font,
+        "preview_async": font,
         "anycap": {"config_dir": tmp_path},
         "openai_compatible": {"keys": {}},
     }
@@ -25,7 +27,7 @@ def test_every_name_can_be_built(tmp_path: Path) -> None:
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
     """A typing error in models.toml is answered with the names that there are."""
-    with pytest.raises(ConfigurationError, match=r"'anycup' is not known.*preview, anycap"):
+    with pytest.raises(ConfigurationError, match=r"'anycup' is not known.*preview, preview_async, anycap"):
         build("anycup")
 
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tasks.core.callbacks import Callback, callback_url, read, sign
-from tasks.core.errors import Forged
+from tasks.core.callbacks import Callback, callback_url, read, require_usable, sign
+from tasks.core.errors import ConfigurationError, Forged
 
 SECRET = "a-secret-of-the-shop"
 NOW = datetime(2026, 11, 22, 12, 0, 0, 250_000, tzinfo=UTC)
@@ -83,3 +83,26 @@ def test_the_address_goes_on_after_the_base(base: str) -> None:
     """A base with a path of its own, and a provider of the user's own, make one well-formed address."""
     assert callback_url(base, "shop.maker:Maker", "t") == "https://shop.example/hooks/webhooks/shop.maker:Maker/t"
     assert callback_url(base, "a/b", "t") == "https://shop.example/hooks/webhooks/a%2Fb/t"
+
+
+@pytest.mark.parametrize("base", ["https://shop.example", "http://127.0.0.1:8000/", "https://shop.example:8443/a/b"])
+def test_an_address_with_a_secret_is_usable(base: str) -> None:
+    """Any web address will do; at home without https."""
+    require_usable(base, SECRET)
+
+
+@pytest.mark.parametrize(
+    "base", ["shop.example", "ftp://shop.example", "https://", "https://[::1", "https://a.example/?x=1", "https://a/#b"]
+)
+def test_a_base_that_leads_nowhere_is_said(base: str) -> None:
+    """What no provider could call, or what a path cannot be put after."""
+    with pytest.raises(ConfigurationError, match=r"WEBHOOK_BASE_URL=.* is no address; write it like https:"):
+        require_usable(base, SECRET)
+
+
+@pytest.mark.parametrize("secret", [None, "fifteen letters"])
+def test_a_secret_that_is_missing_or_guessable_is_said(secret: str | None) -> None:
+    """The sentence has the command that makes a good one, and not the one that is set."""
+    with pytest.raises(ConfigurationError, match="openssl rand -hex 32") as raised:
+        require_usable("https://shop.example", secret)
+    assert "fifteen" not in str(raised.value)

@@ -48,8 +48,9 @@ def test_the_shipped_catalogue_is_valid() -> None:
     catalogue = parse_catalogue(load("models.toml"), load("prompts.toml"))
     assert catalogue.default_model == "nano-banana-2"
     uses = {alias: model.uses for alias, model in catalogue.models.items()}
-    assert dict(list(uses.items())[:4]) == {
+    assert dict(list(uses.items())[:5]) == {
         "preview": (),
+        "preview-async": (),
         "nano-banana-2": ("bulk", "prototype"),
         "seedream-5": ("hero",),
         "nano-banana-pro": ("edit",),
