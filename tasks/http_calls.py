@@ -73,7 +73,8 @@ class HttpCaller:
 
     ``total_seconds`` is for each silence and for the whole: a server that drips its answer cannot hold a thread for
     longer than twice that.
-    ``repeatable`` says what a lost answer means: ask again (Overloaded), or perhaps done (Ambiguous).
+    ``repeatable`` says what a lost answer means: ask again (Overloaded), or perhaps done (Ambiguous). What is not
+    repeatable has a connection of its own: a kept one that the other side is just closing would lose the answer.
     Of an answer no more than ``max_answer_bytes`` is read.
     """
 
@@ -92,7 +93,7 @@ class HttpCaller:
         self.variable = variable
         self.total_seconds = total_seconds
         self._auth = auth or _NoAuth()
-        self._lost = Overloaded if repeatable else Ambiguous
+        self._repeatable = repeatable
         self._threads = threading.local()
 
     def call(
@@ -109,10 +110,11 @@ class HttpCaller:
         Raises NotSent, Account (TLS, address), Overloaded or Ambiguous.
         """
         content = {"data": body} if isinstance(body, bytes) else {"json": body}
+        session = self._session()
         seconds = max(min(self.total_seconds, at_most_seconds), 0.001)
         deadline = time.monotonic() + seconds
         try:
-            with self._session().request(
+            with session.request(
                 method,
                 url,
                 **content,
@@ -125,6 +127,9 @@ class HttpCaller:
                 return Answer(response.status_code, response.headers, self._bounded_body(response, deadline))
         except (requests.RequestException, HTTPError) as error:
             failure = self._failure(error, seconds)
+        finally:
+            if not self._repeatable:
+                session.close()
         # Raised out here, without its cause: requests puts the URL into its messages, and a webhook's URL is a secret.
         raise failure
 
@@ -153,6 +158,7 @@ class HttpCaller:
 
     def _failure(self, error: Exception, seconds: float) -> StepError:
         reason = _innermost(error)
+        lost = Overloaded if self._repeatable else Ambiguous
         if isinstance(error, requests.exceptions.SSLError):
             return Account(f"{self.service}: no trusted TLS connection; check the certificate and {self.variable}")
         if isinstance(error, ValueError):  # requests' InvalidURL and its kin
@@ -162,8 +168,8 @@ class HttpCaller:
         ):
             return NotSent(f"{self.service} cannot be reached; check the network and {self.variable}")
         if isinstance(error, requests.Timeout | ReadTimeoutError):
-            return self._lost(f"{self.service} did not answer within {seconds:g} s")
-        return self._lost(f"{self.service} dropped the connection ({type(reason).__name__})")
+            return lost(f"{self.service} did not answer within {seconds:g} s")
+        return lost(f"{self.service} dropped the connection ({type(reason).__name__})")
 
 
 class _NoAuth(AuthBase):

@@ -32,9 +32,6 @@ _WITHOUT_AN_APP_OF_ITS_OWN = frozenset({"workflows", "comfy"})
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _PIXELS = re.compile(r"(\d+)x(\d+)")
 
-_PAYING = {"x-fal-no-retry": "1", "Connection": "close"}
-"""A kept connection that fal has just closed would look like a call that perhaps was paid."""
-
 _CODES: ErrorCodes = {"content_policy_violation": Refused, "no_media_generated": NoImage}
 """https://fal.ai/docs/documentation/model-apis/errors; Nano Banana's no_media_generated often passes when repeated."""
 
@@ -71,7 +68,7 @@ class FalProvider:
         if webhook_url is not None:
             url += "?" + urlencode({"fal_webhook": webhook_url})
         answer = self._paying.call(
-            "POST", url, _arguments(request), headers=_PAYING, at_most_seconds=request.deadline_seconds
+            "POST", url, _arguments(request), headers={"x-fal-no-retry": "1"}, at_most_seconds=request.deadline_seconds
         )
         if not _is_success(answer):
             raise error_of(_SERVICE, _unsuccessful(answer), _CODES)

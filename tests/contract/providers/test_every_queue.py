@@ -212,6 +212,13 @@ def test_a_redirect_is_not_followed_with_the_paid_request(queue: Queue) -> None:
     assert (len(moved.requests), queue.api.requests) == (1, [])
 
 
+def test_each_paid_request_has_a_connection_of_its_own(queue: Queue) -> None:
+    """A kept one that the maker is just closing would look like a call that perhaps was paid."""
+    for _ in range(3):
+        queue.provider.submit(queue.request(), None)
+    assert len({paid.port for paid in queue.api.paid}) == 3
+
+
 def test_nobody_there_means_not_sent(queue: Queue) -> None:
     """A refused connection: nothing was bought, and nothing could be asked."""
     request = replace(queue.request(), endpoint=Endpoint(base_url="http://127.0.0.1:9"))
