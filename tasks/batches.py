@@ -14,7 +14,7 @@ from typing import Any
 
 from kombu.exceptions import OperationalError
 
-from tasks import control, intake, progress, retrying, submission
+from tasks import control, intake, progress, publishing, retrying, submission
 from tasks.celery import app
 from tasks.cluster import require_same_ledger
 from tasks.core import routing
@@ -34,8 +34,6 @@ from tasks.services import current_services
 logger = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.2
-_IMPATIENT = {"socket_connect_timeout": 5, "socket_timeout": 5}
-"""With a connection as it comes, publishing to a broker that does not answer takes minutes, or for ever."""
 
 
 def plan(source: Source, *, template: str, **options: Any) -> tuple[PlanSummary, list[RowProblem]]:
@@ -67,9 +65,9 @@ def start(batch_id: str) -> None:
     """
     message = app.signature(routing.START_BATCH, args=(batch_id,), immutable=True)
     try:
-        with app.connection_for_write(transport_options=_IMPATIENT) as connection:
+        with publishing.impatient() as producer:
             # Without a result: nobody reads it, and Celery would subscribe to it.
-            message.apply_async(connection=connection, retry=False, ignore_result=True)
+            message.apply_async(producer=producer, retry=False, ignore_result=True)
     except (OperationalError, OSError) as error:
         logger.warning("batch %s goes on when the broker is back: %s", batch_id, error)
 

@@ -18,6 +18,7 @@ app = Celery(
     include=[
         "tasks.steps.start_batch",
         "tasks.steps.generate",
+        "tasks.steps.collect",
         "tasks.steps.upload_s3",
         "tasks.steps.patch_cms",
         "tasks.steps.slack_summary",

@@ -35,6 +35,7 @@ def check_all(services: Services) -> Iterator[Health]:
     for name in dict.fromkeys(spec.provider for spec in services.settings.catalogue.models.values()):
         yield _off_without_key(services, provider(services, name))
     yield from retirement(services)
+    yield webhooks(services)
     yield staging(services)
     yield public(services)
     yield cms(services)
@@ -70,9 +71,19 @@ def _off_without_key(services: Services, one: Health) -> Health:
     return one
 
 
+@_guarded("webhooks")
+def webhooks(services: Services) -> Health:
+    """Whether providers can be told where to call; whether they get through, only they could say."""
+    base_url = services.settings.webhook_base_url
+    if base_url is None:
+        mend = "set WEBHOOK_BASE_URL and WEBHOOK_SECRET, and start: imagechord web"
+        return Health("webhooks", "off", "no WEBHOOK_BASE_URL: providers are asked what has become of their jobs", mend)
+    return Health("webhooks", "ok", f"providers are to call {base_url}")
+
+
 def retirement(services: Services) -> Iterator[Health]:
     """Models that go away; bad are those that are gone and that a run would take without naming them."""
-    catalogue, today = services.settings.catalogue, services.today
+    catalogue, today = services.settings.catalogue, services.settings.today
     for alias, spec in catalogue.models.items():
         if said := notice(catalogue.models, alias, today):
             taken = alias == catalogue.default_model or spec.uses

@@ -7,6 +7,7 @@ ids are given once, and one producer of the pool sends many messages in one comm
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from celery.canvas import Signature, chord
@@ -16,6 +17,8 @@ from tasks.celery import app
 
 Message = dict[str, Any]
 """The arguments of ``send_task``."""
+
+_IMPATIENT = {"socket_connect_timeout": 5, "socket_timeout": 5}
 
 _AT_ONCE = 100
 """Messages in one command: few enough that the first are taken while the last are still being made."""
@@ -45,9 +48,23 @@ def _frozen(step: Signature, **place: Any) -> dict[str, Any]:
     return {**step, "options": options}
 
 
-def send(wave: Iterable[Message]) -> None:
-    """Publish all. When the broker fails on the way, what has not been sent is the sweep's to send again."""
+@contextmanager
+def impatient() -> Iterator[Any]:
+    """A producer for somebody who waits for the answer: it fails within seconds where the broker does not answer.
+
+    With a connection as it comes, that takes minutes, or for ever.
+    """
+    connected = app.connection_for_write(transport_options=_IMPATIENT)
+    with connected as connection, app.amqp.Producer(connection) as producer:
+        yield producer
+
+
+def send(wave: Iterable[Message], through: Any = None) -> None:
+    """Publish all. When the broker fails on the way, what has not been sent is the sweep's to send again.
+
+    ``through`` is a producer, by default one of the process's pool.
+    """
     ignore_result = app.conf.task_ignore_result
-    with app.producer_or_acquire() as producer, producer.batch(_AT_ONCE):
+    with app.producer_or_acquire(through) as producer, producer.batch(_AT_ONCE):
         for message in wave:
             app.send_task(**message, producer=producer, ignore_result=ignore_result, add_to_parent=False, retry=False)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from tasks.core.callbacks import callback_url, sign
 from tasks.core.catalogue import Limits
 from tasks.core.day_budget import DayBudget, day_budget
 from tasks.core.errors import ConfigurationError
@@ -20,7 +21,7 @@ from tasks.core.retry import BreakerRules, RetryRules
 from tasks.delivery.base import Cms, Notifier
 from tasks.ledger.engine import Ledger, parse_database_url
 from tasks.ledger.migrate import require_current
-from tasks.providers.base import Provider
+from tasks.providers.base import Provider, QueueProvider
 from tasks.providers.registry import build
 from tasks.settings import Settings, load_settings, shipped_config
 from tasks.storage.base import PublicStore, Staging
@@ -119,14 +120,27 @@ class Services:
 
         return read_object(self._s3, url)
 
-    def provider(self, name: str) -> Provider:
+    @property
+    def webhook_base(self) -> str | None:
+        """Where providers find our endpoint for webhooks; ``None``: they are asked instead."""
+        return self.settings.webhook_base_url
+
+    def webhook_url(self, provider: str, image_id: int, fence: int, expires_at: datetime) -> str | None:
+        """Where a provider is to call about one job, until then; ``None`` when it is asked instead."""
+        base = self.webhook_base
+        if base is None:
+            return None
+        token = sign(self.settings.get("WEBHOOK_SECRET") or "", provider, image_id, fence, expires_at)
+        return callback_url(base, provider, token)
+
+    def provider(self, name: str) -> Provider | QueueProvider:
         """A provider by the catalogue's name. Raises ConfigurationError for an unknown one."""
         return self._once(f"provider {name}", lambda: build(name, **self._provider_options(name)))
 
     def _provider_options(self, name: str) -> dict[str, Any]:
         """What each provider's constructor takes from the settings."""
         settings = self.settings
-        if name == "preview":
+        if name in {"preview", "preview_async"}:
             return {"font_file": shipped_config() / "fonts" / "ImagechordSans.otf"}
         if name == "anycap":
             credit = settings.preferences.usd_per_credit
@@ -138,11 +152,6 @@ class Services:
                 "allow_private_urls": settings.preferences.allow_private_provider_urls,
             }
         return {}
-
-    @property
-    def today(self) -> date:
-        """The day by which models retire."""
-        return datetime.now(UTC).date()
 
     def day_budget(self, model: str) -> DayBudget | None:
         """What a model of the catalogue may cost today, if that is limited."""

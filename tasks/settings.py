@@ -10,6 +10,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from dotenv import dotenv_values
 
+from tasks.core.callbacks import require_usable
 from tasks.core.catalogue import Catalogue
 from tasks.core.catalogue_parse import parse_catalogue
 from tasks.core.cms_preset import CmsPreset, parse_presets
@@ -119,6 +121,17 @@ class Settings:
         return self.get("IMAGECHORD_DATABASE_URL") or f"sqlite:///{self.home / 'ledger.sqlite3'}"
 
     @property
+    def webhook_base_url(self) -> str | None:
+        """Where providers reach us; ``None``: they are asked instead.
+
+        Raises ConfigurationError when it is no address, or WEBHOOK_SECRET cannot sign what is called there.
+        """
+        base_url = self.get("WEBHOOK_BASE_URL")
+        if base_url is not None:
+            require_usable(base_url, self.get("WEBHOOK_SECRET"))
+        return base_url
+
+    @property
     def home(self) -> Path:
         """State, staging and the embedded Valkey's socket."""
         return self._path("IMAGECHORD_HOME", ".imagechord")
@@ -147,6 +160,11 @@ class Settings:
 
     def _path(self, name: str, default: str) -> Path:
         return (self.directory / (self.get(name) or default)).absolute()
+
+    @property
+    def today(self) -> date:
+        """The day, in UTC, by which models retire."""
+        return datetime.now(UTC).date()
 
     @cached_property
     def catalogue(self) -> Catalogue:

@@ -50,6 +50,7 @@ COMMANDS = (
     Command("models", "Look", "tasks.cli.models", "List the models: what each is for, price, limits, sizes."),
     Command("templates", "Look", "tasks.cli.templates", "List the prompt templates and the columns that feed them."),
     Command("doctor", "Set up", "tasks.cli.doctor", "Check every component and say what to set; spends nothing."),
+    Command("web", "Set up", "tasks.cli.web", "Serve the webhooks that providers call, until Ctrl-C."),
     Command("migrate", "Set up", "tasks.cli.migrate", "Bring the ledger's database to this version."),
 )
 

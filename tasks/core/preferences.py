@@ -57,6 +57,7 @@ class Preferences(Strict):
     heartbeat_expires_seconds: Seconds = 15.0
     sweep_every_seconds: Seconds = 5.0
     unclaimed_after_seconds: Seconds = 60.0
+    webhook_overdue_seconds: Seconds = 60.0
     stop_within_seconds: Annotated[float, Field(ge=0)] = 0.0
 
     report_base_url: str = ""

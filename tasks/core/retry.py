@@ -54,6 +54,7 @@ class Decision:
     ``holds_others``: every other image of the model, or in delivery of the batch, would meet the same end; hold them,
     for ``hold_seconds`` if that is set.
     ``parks``: the image waits in the ledger until its destination is back, and its tries begin anew then.
+    ``anew``: the message cannot come again for the next try, so the ledger sends another.
     """
 
     wait_seconds: float | None = None
@@ -61,11 +62,13 @@ class Decision:
     holds_others: bool = False
     hold_seconds: float | None = None
     parks: bool = False
+    anew: bool = False
 
     @property
     def gives_back(self) -> bool:
         """Whether the wait is too long for a message and goes to the ledger."""
-        return self.parks or (self.wait_seconds is not None and self.wait_seconds > MAX_COUNTDOWN_SECONDS)
+        waits = self.wait_seconds
+        return self.parks or (waits is not None and (self.anew or waits > MAX_COUNTDOWN_SECONDS))
 
 
 def backoff_seconds(tries: int) -> float:

@@ -8,6 +8,8 @@ from tasks.core.limits import CMS
 PREFIX = "imagechord"
 GENERATE = f"{PREFIX}.generate"
 START_BATCH = f"{PREFIX}.start_batch"
+COLLECT = f"{PREFIX}.collect"
+KEEP_LATE = f"{PREFIX}.keep_late"
 UPLOAD_S3 = f"{PREFIX}.upload_s3"
 PATCH_CMS = f"{PREFIX}.patch_cms"
 SLACK_SUMMARY = f"{PREFIX}.slack_summary"
@@ -56,7 +58,7 @@ def route(task_name: str) -> tuple[str, int] | None:
     """Queue and priority of a task; ``None`` for a task that is not ours."""
     if task_name.startswith(f"{GENERATE}."):
         return model_queue(task_name.removeprefix(f"{GENERATE}.")), LAST
-    if task_name in {UPLOAD_S3, PATCH_CMS}:
+    if task_name in {COLLECT, KEEP_LATE, UPLOAD_S3, PATCH_CMS}:
         return DELIVER_QUEUE, FIRST
     if task_name.startswith(f"{PREFIX}."):
         return CONTROL_QUEUE, FIRST

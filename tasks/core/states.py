@@ -32,6 +32,9 @@ WAITING = frozenset({State.HELD, State.UNKNOWN})
 ACTIVE = frozenset(State) - ENDED - WAITING
 """These keep a batch awake: a message, a worker or the sweep will move them."""
 
+BOUGHT = frozenset({State.GENERATED, State.UPLOADED, State.PUBLISHED})
+"""The picture of these is there: nothing is left to buy for them."""
+
 UNPUBLISHED_ENDS = ENDED - {State.PUBLISHED}
 """The ends that make a batch finish with failures."""
 

@@ -15,7 +15,7 @@ from tasks.core.dispatch import Ticket
 from tasks.core.errors import LeaseLost, Superseded
 from tasks.core.holds import WHOLE, Reason
 from tasks.core.pictures import Size
-from tasks.core.states import State
+from tasks.core.states import BOUGHT, State
 from tasks.ledger import holding
 from tasks.ledger.engine import Ledger
 from tasks.ledger.reserving import Shortage, reserve
@@ -23,7 +23,6 @@ from tasks.ledger.rows import Claim
 from tasks.ledger.schema import attempt, batch, hold, image, picture, worker
 from tasks.ledger.upsert import insert_new
 
-_BEYOND = frozenset({State.GENERATED, State.UPLOADED, State.PUBLISHED})
 _MOMENT = timedelta(seconds=3)
 """What another call has in hand is looked at again after so long."""
 
@@ -47,10 +46,8 @@ _LOAD: Select[Any] = (
 )
 _MOVE = update(image).where(image.c.id == bindparam("the_image"))
 _BEGIN_ATTEMPT = attempt.insert()
-_HELD_CLAIM = (
-    select(image, attempt.c.budget_day)
-    .outerjoin(attempt, and_(attempt.c.image_id == image.c.id, attempt.c.fence == image.c.fence))
-    .where(image.c.state == State.GENERATING)
+_LATEST_CLAIM = select(image, attempt.c.budget_day).outerjoin(
+    attempt, and_(attempt.c.image_id == image.c.id, attempt.c.fence == image.c.fence)
 )
 
 
@@ -100,7 +97,7 @@ def claim(
     now = datetime.now(UTC)
     with ledger.write() as connection:
         row = _load(connection, ticket, worker_id)
-        if row.state in _BEYOND:
+        if row.state in BOUGHT:
             return NoClaim.PAST
         if row.state == State.GENERATING:
             return NoClaim.TWIN
@@ -262,10 +259,20 @@ def claim_of(ledger: Ledger, ticket: Ticket) -> Claim | None:
 
 def _held(ledger: Ledger, *which: ColumnElement[bool]) -> Claim | None:
     with ledger.read() as connection:
-        row = connection.execute(_HELD_CLAIM.where(*which)).first()
-        if row is None:
-            return None
-        spec, _price = _frozen(ledger, connection, row)
+        return held_claim(ledger, connection, *which)
+
+
+def held_claim(ledger: Ledger, connection: Connection, *which: ColumnElement[bool]) -> Claim | None:
+    """The claim that is held on one image, by whomever."""
+    return asked_for(ledger, connection, image.c.state == State.GENERATING, *which)
+
+
+def asked_for(ledger: Ledger, connection: Connection, *which: ColumnElement[bool]) -> Claim | None:
+    """The latest claim of one image, settled or not."""
+    row = connection.execute(_LATEST_CLAIM.where(*which)).first()
+    if row is None:
+        return None
+    spec, _price = _frozen(ledger, connection, row)
     return _claim(row, spec, row.reserved_usd_micros, row.fence, row.attempts, row.budget_day)
 
 

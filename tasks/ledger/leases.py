@@ -107,7 +107,8 @@ def live_queues(ledger: Ledger, expires: timedelta = EXPIRES) -> set[str]:
 def orphaned_claims(ledger: Ledger, claimed_before: datetime | None = None) -> dict[int, int]:
     """Images that are ``generating`` for a worker that :func:`reap` found dead, or that has stopped: id → fence.
 
-    With ``claimed_before``, also those that a living worker has held since then: its settlement was lost.
+    With ``claimed_before``, also those that a living worker has held since then: its settlement was lost. Nobody
+    holds those that a provider is at work on (:mod:`tasks.ledger.jobs`).
     """
     gone = or_(worker.c.stopped_at.is_not(None), worker.c.id.is_(None))
     if claimed_before is not None:
@@ -116,7 +117,7 @@ def orphaned_claims(ledger: Ledger, claimed_before: datetime | None = None) -> d
         rows = connection.execute(
             select(image.c.id, image.c.fence)
             .outerjoin(worker, worker.c.id == image.c.worker_id)
-            .where(image.c.state == State.GENERATING, gone)
+            .where(image.c.state == State.GENERATING, image.c.worker_id.is_not(None), gone)
         ).all()
     return {row.id: row.fence for row in rows}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from tasks.core.pictures import Size
@@ -15,7 +16,7 @@ class Claim:
 
     ``fence`` grows with every claim of the image: whoever settles with an old one is too late.
     ``price_usd_micros`` is what is reserved, also in the model's ``budget_day`` where it has such a budget.
-    ``spec`` is the model as frozen into the batch.
+    ``spec`` is the model as frozen into the batch. ``later``: the provider answers later, so the claim has a job.
     """
 
     image_id: int
@@ -33,6 +34,25 @@ class Claim:
     price_usd_micros: int
     spec: Mapping[str, Any]
     budget_day: str | None = None
+    later: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a provider has taken on, or perhaps has: ``job_id`` is ``None`` until it has said so.
+
+    At ``look_at`` it is asked, unless it has ``called`` before and ``said`` something; ``looks`` is how often it was.
+    After ``due_at`` nobody waits for it any more.
+    """
+
+    provider: str
+    submitted_at: datetime
+    due_at: datetime
+    look_at: datetime
+    job_id: str | None = None
+    looks: int = 0
+    called: bool = False
+    said: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

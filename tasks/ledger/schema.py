@@ -336,6 +336,7 @@ job = Table(
     Column("image_id", _Id, ForeignKey(image.c.id), primary_key=True),
     Column("fence", Integer, primary_key=True),  # of the claim: one job a call
     Column("provider", String(100), nullable=False),
+    Column("fingerprint", String(64), nullable=False),  # of what was asked for, whatever becomes of the image
     Column("job_id", Text),  # the provider's own name for it; null until it has answered
     Column("message", JSON, nullable=False),  # the task that goes on with it, in its chain and chord
     Column("submitted_at", UtcDateTime, nullable=False),

@@ -17,7 +17,7 @@ from tasks.ledger import falling_back, holding
 from tasks.ledger.engine import Ledger
 from tasks.ledger.reserving import book
 from tasks.ledger.rows import Claim
-from tasks.ledger.schema import attempt, image, picture, thumbnail
+from tasks.ledger.schema import attempt, image, job, picture, thumbnail
 from tasks.ledger.trouble import patiently
 from tasks.ledger.upsert import insert_or_replace
 
@@ -34,6 +34,7 @@ _MOVE = (
 _END_ATTEMPT = update(attempt).where(
     attempt.c.image_id == bindparam("the_image"), attempt.c.fence == bindparam("the_fence")
 )
+_END_JOB = update(job).where(job.c.image_id == bindparam("the_image"), job.c.fence == bindparam("the_fence"))
 _KEEP = update(picture).where(picture.c.fingerprint == bindparam("the_fingerprint"), ~picture.c.bought)
 
 
@@ -79,6 +80,14 @@ def settle_generated(ledger: Ledger, claim: Claim, bought: Bought) -> None:
             _end_attempt(connection, claim, **outcome)
     if not in_time:
         raise _too_late(claim)
+
+
+@patiently
+def keep_late(ledger: Ledger, claim: Claim, bought: Bought) -> None:
+    """A picture came after its call was given up: whoever needs it next adopts it. Its money is counted already."""
+    with ledger.write() as connection:
+        _record_picture(connection, claim, bought, datetime.now(UTC))
+        _end_attempt(connection, claim, outcome="generated", trace_id=bought.trace_id)
 
 
 @patiently
@@ -149,6 +158,8 @@ def _move(connection: Connection, claim: Claim, now: datetime, *, spent: int, **
     """Settle the image if the claim still holds; whether it did."""
     held = {"the_image": claim.image_id, "the_fence": claim.fence, "spent": spent}
     moved = connection.execute(_MOVE, {**held, "moved_at": now, **values})
+    if claim.later:
+        connection.execute(_END_JOB, {"the_image": claim.image_id, "the_fence": claim.fence, "ended_at": now})
     return moved.rowcount == 1
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 from tasks.core.catalogue import Endpoint, TokenPrices
 from tasks.core.health import Health
@@ -84,6 +84,7 @@ class Provider(AnyProvider, Protocol):
         ...
 
 
+@runtime_checkable
 class QueueProvider(AnyProvider, Protocol):
     """Takes a job on and answers later: nobody waits at it, and it can be asked what has become of the job."""
 

@@ -6,10 +6,11 @@ from importlib import import_module
 from typing import Any
 
 from tasks.core.errors import ConfigurationError
-from tasks.providers.base import Capabilities, Provider
+from tasks.providers.base import Capabilities, Provider, QueueProvider
 
 _CLASSES = {
     "preview": "tasks.providers.preview:PreviewProvider",
+    "preview_async": "tasks.providers.preview_async:PreviewAsyncProvider",
     "anycap": "tasks.providers.anycap:AnycapProvider",
 }
 
@@ -19,13 +20,13 @@ def provider_names() -> tuple[str, ...]:
     return tuple(_CLASSES)
 
 
-def build(name: str, **options: Any) -> Provider:
+def build(name: str, **options: Any) -> Provider | QueueProvider:
     """Make a provider with the options of its class.
 
     ``name`` is one of ours, or ``module:Class`` for one of the user's own, which takes no options. Raises
     ConfigurationError when there is no such provider.
     """
-    provider: Provider = _class(name)(**options)
+    provider: Provider | QueueProvider = _class(name)(**options)
     return provider
 
 

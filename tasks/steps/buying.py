@@ -17,18 +17,24 @@ from tasks.ledger.settling import Bought
 from tasks.pictures.fit import fit
 from tasks.pictures.inspect import Decoded, decode
 from tasks.pictures.thumbnail import thumbnail
-from tasks.providers.base import GeneratedPicture, GenerationRequest
+from tasks.providers.base import GeneratedPicture, GenerationRequest, Provider
 from tasks.services import Services
 from tasks.storage.folder import os_errors, require_room
 
 
-def buy(services: Services, claim: Claim) -> Bought:
+def buy(services: Services, provider: Provider, claim: Claim) -> Bought:
     """Make the one paid call of the claim. Raises StepError of the fitting class, with what it has cost.
 
     Raises NoRoom before the call, and StagingFailed after it, when the picture has no place to be kept.
     """
     spec = ModelSpec.model_validate(claim.spec)
-    generated = _generate(services, claim, spec)
+    with request_of(services, claim, spec, spec.deadline_seconds) as request:
+        generated = provider.generate(request)
+    return keep(services, claim, generated)
+
+
+def keep(services: Services, claim: Claim, generated: GeneratedPicture) -> Bought:
+    """Put what was bought into staging, in the size that is published. Raises BadBytes, StagingFailed."""
     cost = claim.price_usd_micros if generated.cost_usd_micros is None else generated.cost_usd_micros
     try:
         fitted = fit(decode(generated.data), claim.size)
@@ -46,6 +52,25 @@ def buy(services: Services, claim: Claim) -> Bought:
 
 
 @contextmanager
+def request_of(
+    services: Services, claim: Claim, spec: ModelSpec, deadline_seconds: float
+) -> Iterator[GenerationRequest]:
+    """What a claim asks a provider for, with a scratch folder for the time of the call. Raises NoRoom."""
+    with _room(services) as scratch:
+        yield GenerationRequest(
+            request_id=f"{claim.fingerprint[:32]}-{claim.image_id}-{claim.fence}",
+            model=spec.model,
+            prompt=claim.prompt,
+            size=claim.native_size,
+            parameters=claim.parameters,
+            deadline_seconds=deadline_seconds,
+            scratch=Path(scratch),
+            endpoint=spec.endpoint,
+            token_prices=spec.token_prices_usd,
+        )
+
+
+@contextmanager
 def _room(services: Services) -> Iterator[str]:
     """A scratch folder for one call, made while there is room for what the call will bring. Raises NoRoom."""
     root = services.settings.home / "scratch"
@@ -60,23 +85,6 @@ def _room(services: Services) -> Iterator[str]:
         raise NoRoom(error) from error
     with scratch:
         yield scratch.name
-
-
-def _generate(services: Services, claim: Claim, spec: ModelSpec) -> GeneratedPicture:
-    with _room(services) as scratch:
-        return services.provider(spec.provider).generate(
-            GenerationRequest(
-                request_id=f"{claim.fingerprint[:32]}-{claim.image_id}-{claim.fence}",
-                model=spec.model,
-                prompt=claim.prompt,
-                size=claim.native_size,
-                parameters=claim.parameters,
-                deadline_seconds=spec.deadline_seconds,
-                scratch=Path(scratch),
-                endpoint=spec.endpoint,
-                token_prices=spec.token_prices_usd,
-            )
-        )
 
 
 def _stage(services: Services, claim: Claim, decoded: Decoded, cost_usd_micros: int) -> StagedPicture:

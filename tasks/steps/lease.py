@@ -68,6 +68,7 @@ class Lease(bootsteps.StartStopStep):
         """Register, for as long as it takes: where a machine starts, its broker may come after its workers."""
         while True:
             try:
+                base_url = services.settings.webhook_base_url
                 membership = cluster.join(services)
                 # What this Redis held before it was emptied is lost; what is sent from here on is not.
                 broker_epoch(services)
@@ -81,6 +82,9 @@ class Lease(bootsteps.StartStopStep):
                 state.maybe_shutdown()
                 self._stopping.wait(_START_AGAIN_SECONDS)
             else:
+                logger.info(
+                    "providers %s", f"call {base_url}" if base_url else "are asked: WEBHOOK_BASE_URL is not set"
+                )
                 return membership
 
     def _thread(self, name: str, act: Callable[[], None]) -> threading.Thread:

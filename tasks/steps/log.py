@@ -24,7 +24,7 @@ class QuietLog(bootsteps.Step):
             logging.getLogger(name).addFilter(_is_no_routine_sweep)
         # At the handlers: libraries tell their loggers what they send, and records of those below pass no filter above.
         for handler in (*logging.getLogger().handlers, *logging.getLogger("celery.task").handlers):
-            handler.addFilter(_without_secrets)
+            handler.addFilter(without_secrets)
 
 
 def _is_no_expected_end(record: logging.LogRecord) -> bool:
@@ -33,7 +33,7 @@ def _is_no_expected_end(record: logging.LogRecord) -> bool:
     return not isinstance(getattr(error, "__cause__", None), ImageEnded | Superseded)
 
 
-def _without_secrets(record: logging.LogRecord) -> bool:
+def without_secrets(record: logging.LogRecord) -> bool:
     """Let every record pass, cleaned, its traceback included."""
     message = record.getMessage()
     if (clean := redacted(message)) != message:

@@ -11,6 +11,7 @@ from tasks import graph
 from tasks.core.dispatch import Ticket
 from tasks.core.errors import ErrorClass, Superseded, WorkerDied
 from tasks.core.retry import Failure, after_generate
+from tasks.ledger import jobs
 from tasks.ledger.claiming import claim_of, orphan
 from tasks.ledger.dispatching import redispatch
 from tasks.ledger.rows import Claim
@@ -54,7 +55,9 @@ def settle_orphan(services: Services, image_id: int, fence: int) -> None:
 
 
 def _settle(services: Services, claim: Claim) -> None:
-    """The outcome of the call is unknown and counts as spent."""
+    """The outcome of the call is unknown and counts as spent, unless the provider goes on with it by itself."""
+    if jobs.park(services.ledger, claim):
+        return
     error = WorkerDied("the worker died during the call; whether it was paid is not known")
     failure = Failure(ErrorClass.AMBIGUOUS, attempts=claim.attempt, unknowns=claim.unknowns + 1)
     decision = after_generate(failure, services.retry_rules)

@@ -6,14 +6,14 @@ import logging
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
-from tasks import cluster, graph
+from tasks import cluster, graph, publishing
 from tasks.celery import app
 from tasks.core import routing
 from tasks.core.dispatch import Dispatch, StepName, Ticket
 from tasks.core.holds import Reason
 from tasks.core.limits import CMS
 from tasks.core.outages import DESTINATIONS, WAITS_IN, Outage
-from tasks.ledger import holding, leases, sweeping, unplanned
+from tasks.ledger import holding, jobs, leases, sweeping, unplanned
 from tasks.ledger.dispatching import redispatch
 from tasks.limiting import broker_epoch
 from tasks.limits.underway import under_way
@@ -30,7 +30,8 @@ _MOST_AT_ONCE = 10_000
 _STAGING_KEPT_KEY, _STAGING_EVERY_SECONDS = "imagechord:staging-kept", 60
 _SETTLING = timedelta(minutes=5)
 """How long after its deadline a call may still be settled, by a worker that lives."""
-
+_LOOK_AGAIN = timedelta(seconds=30)
+"""After so long a message that asks about a job counts as lost."""
 
 _pruner = Pruner()
 
@@ -39,7 +40,9 @@ def sweep_once(services: Services) -> None:
     """One pass over everything that may be stuck; what fails in one part does not keep the others from their work."""
     for heal in (
         _bury_the_dead,
+        _park_jobs,
         _settle_orphans,
+        _look_at_jobs,
         _keep_holds,
         _send_lost_again,
         _probe_destinations,
@@ -58,13 +61,31 @@ def _bury_the_dead(services: Services) -> None:
     sweeping.forget_unsent_messages(services.ledger)
 
 
+def _park_jobs(services: Services) -> None:
+    """What a dead worker had handed in goes on without it."""
+    parked = jobs.park_orphans(services.ledger, _overdue(services))
+    if parked:
+        logger.warning("sweep: %d jobs go on without their worker", parked)
+
+
+def _overdue(services: Services) -> datetime:
+    """What was claimed before then is settled by now, or its end was lost."""
+    longest = timedelta(seconds=services.settings.catalogue.longest_deadline_seconds)
+    return datetime.now(UTC) - longest - _SETTLING
+
+
 def _settle_orphans(services: Services) -> None:
     """Claims that nobody will settle: their worker is dead, or the call's end was lost in it."""
-    longest = timedelta(seconds=services.settings.catalogue.longest_deadline_seconds)
-    overdue = datetime.now(UTC) - longest - _SETTLING
-    for image_id, fence in leases.orphaned_claims(services.ledger, overdue).items():
+    for image_id, fence in leases.orphaned_claims(services.ledger, _overdue(services)).items():
         with left_to_the_sweep(f"settling image {image_id}"):
             settle_orphan(services, image_id, fence)
+
+
+def _look_at_jobs(services: Services) -> None:
+    """Ask about the jobs that should have ended: their webhook is late, or there is none."""
+    unless_done_by = datetime.now(UTC) + _LOOK_AGAIN
+    while due := jobs.due(services.ledger, unless_done_by):
+        publishing.send(due)
 
 
 def _keep_holds(services: Services) -> None:

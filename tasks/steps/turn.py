@@ -33,6 +33,7 @@ class Outcome(Enum):
 
     NO_CALL = auto()
     CALLED = auto()
+    PARKED = auto()  # the provider is at work, and the call in flight until it is collected
     TWINS = auto()  # the same message is being worked on elsewhere, under the same name: leave the turn to it
 
 

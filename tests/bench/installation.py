@@ -37,7 +37,7 @@ in_flight = 1000
 
 _MODEL = """\
 [models.bench]
-provider = "tests.bench.provider:HttpImages"
+provider = "{provider}"
 model = "bench"
 price_usd = 0.001
 price_date = 2026-11-22
@@ -141,7 +141,9 @@ class Installation:
 
 
 @contextmanager
-def installation(preferences: str = "", model: str = "") -> Iterator[Installation]:
+def installation(
+    preferences: str = "", model: str = "", provider: str = "tests.bench.provider:HttpImages"
+) -> Iterator[Installation]:
     """Everything of one row, in a temporary folder; ended and removed afterwards.
 
     ``preferences`` is the text of ``imagechord.toml``, ``model`` more lines of the model ``bench``.
@@ -152,7 +154,7 @@ def installation(preferences: str = "", model: str = "") -> Iterator[Installatio
         server, url = entered.enter_context(_far_ends())
         config = folder / "config"
         config.mkdir()
-        (config / "models.toml").write_text(_MODEL + model)
+        (config / "models.toml").write_text(_MODEL.format(provider=provider) + model)
         (config / "imagechord.toml").write_text(preferences)
         (config / "cms.toml").write_text(_CMS)
         client = redis.Redis.from_url(valkey.url)

@@ -11,7 +11,9 @@ import asyncio
 import json
 import re
 import sys
+import time
 from typing import Any
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from tests.bench.world import World, new_world
 
@@ -85,6 +87,10 @@ class Connection(asyncio.Protocol):
         world, write = self.ends.world, self.transport.write
         if path == b"/images":
             self._draw(json.loads(body)["prompt"])
+        elif path.startswith(b"/jobs?"):
+            self._take_on(json.loads(body)["prompt"], urlsplit(parse_qs(path.decode())["/jobs?webhook"][0]))
+        elif path == b"/picture":
+            write(answer(world.picture, more=b"Content-Type: image/png\r\n"))
         elif path.startswith(b"/cms/"):
             world.patch(path.rpartition(b"/")[2].decode())
             write(answer(body, more=b"Content-Type: application/json\r\n"))
@@ -109,10 +115,30 @@ class Connection(asyncio.Protocol):
         else:
             self._hand_over(world)
 
+    def _take_on(self, prompt: str, webhook: SplitResult) -> None:
+        """Answer at once, and call when the picture is ready."""
+        loop, world = asyncio.get_running_loop(), self.ends.world
+        world.charge(prompt)
+        self.transport.write(answer(b"{}"))
+        loop.call_later(world.latency_seconds, lambda: world.calls.append(loop.create_task(_call(world, webhook))))
+
     def _hand_over(self, world: World) -> None:
         world.in_flight -= 1
         if not self.transport.is_closing():
             self.transport.write(answer(world.picture, more=b"Content-Type: image/png\r\n"))
+
+
+async def _call(world: World, webhook: SplitResult) -> None:
+    """One webhook, on a connection of its own, some at a time."""
+    async with world.callers:
+        world.in_flight -= 1
+        began = time.perf_counter()
+        reader, writer = await asyncio.open_connection(webhook.hostname, webhook.port)
+        head = f"POST {webhook.path} HTTP/1.1\r\nHost: bench\r\nContent-Length: 2\r\nConnection: close\r\n\r\n"
+        writer.write(head.encode() + b"{}")
+        status = (await reader.readline()).split()[1:2]
+        world.answered_ms.append((time.perf_counter() - began) * 1000 if status == [b"200"] else 60_000.0)
+        writer.close()
 
 
 async def main(port: int) -> None:

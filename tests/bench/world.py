@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import time
 from dataclasses import dataclass, field
@@ -72,6 +73,9 @@ class World:
     patched_at: dict[str, float] = field(default_factory=dict)
     last_patched_at: float = 0.0
     slack_at: list[float] = field(default_factory=list)
+    answered_ms: list[float] = field(default_factory=list)
+    calls: list[Any] = field(default_factory=list)
+    callers: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(8))
 
     def charge(self, prompt: str) -> float:
         """One call: 0.0 when it is charged and under way, else the seconds of its Retry-After."""
@@ -117,6 +121,7 @@ class World:
             "first_patched_at": min(self.patched_at.values(), default=0.0),
             "last_patched_at": self.last_patched_at,
             "slack_at": self.slack_at,
+            "answered_ms": self.answered_ms,
             "limiter_started_at": self.limiter.started_at,
         }
 

@@ -14,7 +14,6 @@ from tasks.core import routing
 from tasks.core.states import State
 from tasks.ledger import reading
 from tasks.ledger.schema import image
-from tasks.limiting import broker_epoch
 from tests.integration.conftest import MakeStack
 from tests.integration.stack import NERVOUS, Stack, prompt_of, rows
 from tests.integration.test_graph import release
@@ -164,7 +163,6 @@ def unpublished(stack: Stack) -> None:
 def check_found(make_stack: MakeStack, api: AnycapApi, lose: Callable[[Stack], None]) -> None:
     """Everything is published although its messages were lost, by a broker that has been there all the time."""
     stack = make_stack(NERVOUS)
-    broker_epoch(stack.services)
     batch_id = release(stack)
     lose(stack)
     stack.start_worker()

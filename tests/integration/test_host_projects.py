@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,13 @@ import pytest
 import requests
 from celery import Celery
 
+from tasks.core.callbacks import sign
 from tests.integration.programs import CELERY, QUICK, ROOT, WORKER, Stack, private_stack
 from tests.stand_ins.ports import free_ports, wait_until_up
 from tests.waiting import wait_until
 
 PROJECTS = Path(__file__).parent / "projects"
+WEBHOOK_SECRET = "a-secret-of-the-shop's-own"
 ROWS = [{"sku": f"S-{n}", "name": f"머그컵 {n}", "color": "파랑"} for n in range(1, 4)]
 
 
@@ -46,7 +49,7 @@ def shop(name: str, server: list[str], celery_app: str, folder: Path) -> Iterato
     project = PROJECTS / f"{name}_shop"
     port = free_ports(1)[0]
     with private_stack(folder) as stack:
-        path = {"PYTHONPATH": f"{project}:{ROOT}", "SHOP_BROKER_URL": stack.kombu_url}
+        path = {"PYTHONPATH": f"{project}:{ROOT}", "SHOP_BROKER_URL": stack.kombu_url, "WEBHOOK_SECRET": WEBHOOK_SECRET}
         host = {
             "web": [sys.executable, *server, str(port)],
             "host": [*CELERY, "-A", celery_app, "worker", "--pool", "solo", *QUICK],
@@ -110,6 +113,16 @@ def test_bad_rows_start_nothing(host: Shop) -> None:
     """A row without its field is the caller's error, raised in the view before anything is written."""
     assert host.call("POST", "/pictures", [{"sku": "BAD-1", "name": "이름만"}]).status_code == 500
     assert "BAD-1" not in host.stack.log("worker")
+
+
+def test_providers_call_the_host(host: Shop) -> None:
+    """Below where the host has put it there is the endpoint of webhooks; it knows whom it has told to call."""
+    token = sign(WEBHOOK_SECRET, "preview_async", 42, 7, datetime.now(UTC) + timedelta(hours=1))
+    called = [
+        host.call("POST", f"/imagechord/webhooks/{provider}/{token}", {"status": "done"}).status_code
+        for provider in ("preview", "preview_async")
+    ]
+    assert called == [401, 404]
 
 
 def test_another_code_base_starts_a_batch_by_name(flask_shop: Shop) -> None:

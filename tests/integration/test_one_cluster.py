@@ -145,3 +145,16 @@ def test_a_worker_stops_when_its_redis_becomes_anothers(make_stack: MakeStack) -
     stack.redis.set(LEDGER_KEY, "another")
     worker.process.wait(60)
     assert "this worker stops: this Redis serves another ledger (another" in worker.words
+
+
+def test_webhooks_that_cannot_be_signed_start_no_worker(stack: Stack) -> None:
+    """WEBHOOK_BASE_URL without WEBHOOK_SECRET: the worker and doctor say what to set."""
+    base_url = {"WEBHOOK_BASE_URL": "https://shop.example"}
+    assert "WEBHOOK_BASE_URL is set, so WEBHOOK_SECRET has to be" in refusal(stack, **base_url)
+
+    said = [
+        next(one["status"] for one in json.loads(told.stdout)["components"] if one["component"] == "webhooks")
+        for variables in (base_url, {}, {**base_url, "WEBHOOK_SECRET": "s" * 32})
+        for told in [command(stack, "doctor", "--json", **variables)]
+    ]
+    assert said == ["bad", "off", "ok"]

@@ -15,7 +15,8 @@ from tasks.providers.registry import build, capabilities_of, provider_names
 
 def test_every_name_can_be_built(tmp_path: Path) -> None:
     """Each name makes a provider that calls itself so."""
-    options = {"preview": {"font_file": tmp_path / "font.otf"}, "anycap": {"config_dir": tmp_path}}
+    font = {"font_file": tmp_path / "font.otf"}
+    options = {"preview": font, "preview_async": font, "anycap": {"config_dir": tmp_path}}
     assert {name: build(name, **options[name]).name for name in provider_names()} == {n: n for n in options}
 
 
@@ -34,7 +35,7 @@ def test_a_provider_of_ones_own_need_not_say() -> None:
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
     """A typing error in models.toml is answered with the names that there are."""
-    with pytest.raises(ConfigurationError, match=r"'anycup' is not known.*preview, anycap"):
+    with pytest.raises(ConfigurationError, match=r"'anycup' is not known.*preview, preview_async, anycap"):
         build("anycup")
 
 

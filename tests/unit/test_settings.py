@@ -80,3 +80,12 @@ def test_an_unknown_cms_preset_lists_those_there_are(tmp_path: Path) -> None:
 def test_the_shipped_configuration_is_found() -> None:
     """In a checkout it is the folder beside the package."""
     assert (shipped_config() / "models.toml").is_file()
+
+
+def test_providers_call_only_where_calls_can_be_signed(tmp_path: Path) -> None:
+    """Without WEBHOOK_BASE_URL they are asked; with it, a secret has to be there too."""
+    base_url = {"WEBHOOK_BASE_URL": "https://shop.example"}
+    assert load_settings({"WEBHOOK_SECRET": "for outgoing ones"}, tmp_path).webhook_base_url is None
+    assert load_settings(base_url | {"WEBHOOK_SECRET": "s" * 32}, tmp_path).webhook_base_url == "https://shop.example"
+    with pytest.raises(ConfigurationError, match="WEBHOOK_SECRET"):
+        _ = load_settings(base_url, tmp_path).webhook_base_url

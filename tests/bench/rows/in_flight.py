@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from tests.bench.contestants import Imagechord, write_rows
 from tests.bench.installation import installation
 from tests.bench.pace import mean_in_flight
+from tests.bench.processes import rss_bytes
 from tests.bench.rows.throughput import outcome
 from tests.bench.running import Run, run
 from tests.bench.suite import Figures, Measured, Order, Row
+from tests.stand_ins.ports import free_ports
 
 _POOLS = {"threads": (), "gevent": ("-P", "gevent")}
 
@@ -49,6 +51,35 @@ def _figures(ran: Run, allowed: int, latency_seconds: float) -> Figures:
     }
 
 
+def jobs_out(order: Order) -> Iterator[Measured]:
+    """So many jobs at a provider that calls when they are ready; one worker, and the endpoint that is called."""
+    if Imagechord.name not in order.who:
+        return
+    latency_seconds = 3.0 if order.quick else 45.0
+    model = f"limits = {{ in_flight = {order.size} }}\ndeadline_seconds = 600\ntypical_seconds = {latency_seconds}\n"
+    with installation("", model, "tests.bench.provider:CalledImages") as made:
+        (port,) = free_ports(1)
+        made.environment |= {"WEBHOOK_BASE_URL": f"http://127.0.0.1:{port}", "WEBHOOK_SECRET": "of-the-benchmark-alone"}
+        web = made.start("web", ["-c", "from tasks.cli.main import main; main()", "web", "--port", str(port)])
+        contestant = Imagechord(made)
+        source = write_rows(made.folder / "batch.csv", order.size, "batch")
+        contestant.start(1)
+        made.reset_servers(latency_seconds=latency_seconds)
+        ran = run(contestant, source, order.size, at_most_seconds=300)
+        answered = sorted(ran.seen["answered_ms"])
+        figures: Figures = {
+            "most_in_flight": ran.seen["most_in_flight"],
+            "worker_peak_rss_mb": round(ran.peaks.rss_bytes / 1e6),
+            "endpoint_rss_mb": round(rss_bytes(web.pid) / 1e6),
+            "webhook_p95_ms": round(answered[len(answered) * 95 // 100], 1),
+            "cpu_ms_per_image": ran.milliseconds_per_image(ran.cpu_seconds),
+            **outcome(ran),
+        }
+        web.terminate()
+        web.wait()
+        yield Measured(Imagechord.name, figures, f"ready after {latency_seconds:g} s")
+
+
 ROWS = (
     Row(
         name="in_flight",
@@ -59,5 +90,15 @@ ROWS = (
         minutes=3,
         goal="worker ≤ 250 MB, most in flight never above the limit.",
         headline=(("utilisation", "worker_peak_rss_mb"),),
+    ),
+    Row(
+        name="outstanding",
+        title="{size} jobs out at a provider that calls, one worker process",
+        measure=jobs_out,
+        sizes=(2_000,),
+        quick_sizes=(20,),
+        minutes=2,
+        goal="worker ≤ 200 MB; a webhook is answered in < 50 ms (p95, eight at a time).",
+        headline=(("most_in_flight", "worker_peak_rss_mb", "webhook_p95_ms"),),
     ),
 )

@@ -47,10 +47,11 @@ def test_the_shipped_catalogue_is_valid() -> None:
     """Models, uses and prices are the article's; nothing of it contradicts itself."""
     catalogue = parse_catalogue(load("models.toml"), load("prompts.toml"))
     assert catalogue.default_model == "nano-banana-2"
-    assert list(catalogue.models) == ["preview", "nano-banana-2", "seedream-5", "nano-banana-pro"]
+    assert list(catalogue.models) == ["preview", "preview-async", "nano-banana-2", "seedream-5", "nano-banana-pro"]
     uses = {alias: model.uses for alias, model in catalogue.models.items()}
     assert uses == {
         "preview": (),
+        "preview-async": (),
         "nano-banana-2": ("bulk", "prototype"),
         "seedream-5": ("hero",),
         "nano-banana-pro": ("edit",),

@@ -84,6 +84,12 @@ def test_a_wait_of_more_than_a_minute_goes_to_the_ledger(wait: float | None, giv
     assert Decision(wait_seconds=wait).gives_back is gives_back
 
 
+def test_a_message_that_cannot_come_again_leaves_its_wait_to_the_ledger() -> None:
+    """However short the wait is; an end is no wait."""
+    assert Decision(wait_seconds=1.0, anew=True).gives_back
+    assert not Decision(end=State.FAILED, anew=True).gives_back
+
+
 def test_a_parked_image_goes_to_the_ledger() -> None:
     """However short its wait may be: nobody knows when its destination is back."""
     assert PARKED.gives_back

@@ -47,6 +47,7 @@ def _create_job() -> None:
         sa.Column("image_id", _NUMBER, nullable=False),
         sa.Column("fence", sa.Integer(), nullable=False),
         sa.Column("provider", sa.String(length=100), nullable=False),
+        sa.Column("fingerprint", sa.String(length=64), nullable=False),
         sa.Column("job_id", sa.Text(), nullable=True),
         sa.Column("message", sa.JSON(), nullable=False),
         sa.Column("submitted_at", UtcDateTime(timezone=True), nullable=False),

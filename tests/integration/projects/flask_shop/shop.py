@@ -9,11 +9,13 @@ from celery import Celery, current_app, shared_task
 from flask import Flask, request
 
 from tasks.batches import status, submit
+from tasks.web.flask import imagechord
 
 celery = Celery("flask_shop", broker=os.environ["SHOP_BROKER_URL"], backend=os.environ["SHOP_BROKER_URL"])
 celery.conf.update(task_default_queue="shop", broker_connection_retry_on_startup=True)
 celery.set_default()  # current_app is a thread's own: this makes it every request thread's, as Flask's guide says
 app = Flask(__name__)
+app.register_blueprint(imagechord, url_prefix="/imagechord")
 
 
 @celery.task(name="shop.receipt")

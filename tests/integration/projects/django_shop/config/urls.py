@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from django.urls import path
+from django.urls import include, path
 from shop import views
 
 urlpatterns = [
     path("pictures", views.pictures),
     path("pictures/<str:batch>", views.progress),
     path("orders/<str:order>", views.orders),
+    path("imagechord/", include("tasks.web.django.urls")),
 ]

@@ -1,0 +1,50 @@
+"""``imagechord web``: the site, served by itself."""
+
+from __future__ import annotations
+
+import logging
+from typing import Annotated
+
+import typer
+
+from tasks.cli.console import output
+from tasks.cluster import require_same_ledger
+from tasks.core.errors import ConfigurationError
+from tasks.services import current_services
+from tasks.steps.log import without_secrets
+from tasks.web.server import addresses, open_server
+from tasks.web.site import site
+from tasks.web.wsgi import application
+
+Host = Annotated[str, typer.Option("--host", help="The address to listen on; 0.0.0.0 is every one of this machine.")]
+Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="The port to listen on; 0 takes a free one.")]
+
+
+def web(host: Host = "127.0.0.1", port: Port = 8000) -> None:
+    """Serve the webhooks that providers call, until Ctrl-C.
+
+    Providers that make pictures asynchronously call here when one is ready, at WEBHOOK_BASE_URL, which has to lead
+    here (through your proxy, with https); WEBHOOK_SECRET signs the addresses that they are given. Without these,
+    or while this is down, they are asked instead, which takes a little longer. /healthz answers 200.
+    """
+    services = current_services()
+    base_url = services.settings.webhook_base_url
+    if services.settings.redis_url is None:
+        raise ConfigurationError("imagechord web passes on to your workers what it is told: set IMAGECHORD_REDIS_URL")
+    require_same_ledger(services)
+    _log()
+    server = open_server(application(site()), host, port)
+    for address in addresses(server):
+        output.print(f"imagechord web listens on {address}", markup=False)
+    base = base_url and base_url.rstrip("/")
+    calls = (
+        f"providers call {base}/webhooks/" if base else "WEBHOOK_BASE_URL is not set, so providers are asked instead"
+    )
+    output.print(f"webhooks: {calls}", markup=False)
+    server.run()
+
+
+def _log() -> None:
+    logging.basicConfig(level=logging.INFO, format="[%(asctime)s: %(levelname)s] %(name)s: %(message)s")
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(without_secrets)

@@ -1,0 +1,1 @@
+"""For a Django project: include ``tasks.web.django.urls``."""

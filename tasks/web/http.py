@@ -1,0 +1,35 @@
+"""A request and a response, as far as we need them: every server's own are translated into these."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """``method`` is in upper case, the names of ``headers`` are in lower case.
+
+    ``read`` takes the body off the connection, at most so many bytes; nothing of it is read before.
+    """
+
+    method: str
+    headers: Mapping[str, str]
+    read: Callable[[int], bytes] = field(repr=False)
+
+    def body(self, most_bytes: int) -> bytes | None:
+        """The whole body, to be asked for once; ``None`` for one that is larger, whether or not it says so before."""
+        declared = self.headers.get("content-length", "")
+        if declared.isdecimal() and int(declared[:20]) > most_bytes:
+            return None
+        body = self.read(most_bytes + 1)
+        return None if len(body) > most_bytes else body
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """``body`` is plain text."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
