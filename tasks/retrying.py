@@ -49,7 +49,7 @@ def retry(  # noqa: PLR0913 – one parameter per option
         anew = _anew(services.settings.catalogue, retrying.planned_by(ledger, batch_id), edit)
         edits = _plan_all(anew, retrying.chosen(ledger, batch_id, selection))
         asked = sorted({image.model for image in edits.values()})
-        if refusal := refusal_of_retired(anew.catalogue.models, asked, services.today):
+        if refusal := refusal_of_retired(anew.catalogue.models, asked, services.settings.today):
             raise InputError(refusal)
         models = with_fallbacks(anew.catalogue.models, asked)
         rehearse = rehearse_delivery or anew.request.rehearse_delivery

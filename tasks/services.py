@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -180,11 +180,6 @@ class Services:
         keys = {name: self.settings.get(name) if name else "" for name in names}
         conceal(filter(None, keys.values()))
         return keys
-
-    @property
-    def today(self) -> date:
-        """The day by which models retire."""
-        return datetime.now(UTC).date()
 
     def day_budget(self, model: str) -> DayBudget | None:
         """What a model of the catalogue may cost today, if that is limited."""

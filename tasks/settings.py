@@ -10,6 +10,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -159,6 +160,11 @@ class Settings:
 
     def _path(self, name: str, default: str) -> Path:
         return (self.directory / (self.get(name) or default)).absolute()
+
+    @property
+    def today(self) -> date:
+        """The day, in UTC, by which models retire."""
+        return datetime.now(UTC).date()
 
     @cached_property
     def catalogue(self) -> Catalogue:

@@ -91,7 +91,7 @@ class Stream:
         self.planner = Planner(settings.catalogue, plan_options(request), rows.columns, pattern, references)
         self.summary = PlanSummary(settings.catalogue, settings.preferences)
         self.problems: list[RowProblem] = []
-        self._today = services.today
+        self._today = services.settings.today
         self._most_problems = sys.maxsize if most_problems is None else most_problems
         self._bought = _bought_lookup(services)
 
@@ -229,7 +229,7 @@ def write(  # noqa: PLR0913, PLR0917 - the whole plan comes together here
 
 def _refusal(services: Services, request: Request, summary: PlanSummary) -> Refusal | None:
     """What speaks against buying from the batch's models."""
-    if gone := refusal_of_retired(summary.catalogue.models, summary.to_buy, services.today):
+    if gone := refusal_of_retired(summary.catalogue.models, summary.to_buy, services.settings.today):
         return Refusal(gone, "plan again with another --model")
     if unpriced := refusal_of_unpriced(summary.unpriced_models, allowed=request.allow_unpriced):
         return Refusal(unpriced, "set the price, or plan again with --allow-unpriced")

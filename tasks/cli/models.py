@@ -13,7 +13,7 @@ from tasks.core.errors import ConfigurationError
 from tasks.core.retirement import notice
 from tasks.providers.base import Capabilities
 from tasks.providers.registry import capabilities_of
-from tasks.services import current_services
+from tasks.settings import load_settings
 
 
 def models(json: options.Json = False) -> None:
@@ -22,8 +22,8 @@ def models(json: options.Json = False) -> None:
     From models.toml, which says where each price comes from and of what date, which models take over when one gives
     up, and when its maker switches it off. [bold]--use[/bold] USE takes the first model that lists the use.
     """
-    services = current_services()
-    catalogue = services.settings.catalogue
+    settings = load_settings()
+    catalogue = settings.catalogue
     if json:
         listed = [data.of_model(spec, capabilities(spec)) for spec in catalogue.models.values()]
         print_json({"default_model": catalogue.default_model, "models": listed})
@@ -34,7 +34,7 @@ def models(json: options.Json = False) -> None:
         if spec.why:
             print_facts([("", spec.why)], indent=0)
         print_facts(_facts(spec))
-        if gone := notice(catalogue.models, alias, services.today):
+        if gone := notice(catalogue.models, alias, settings.today):
             output.print(f"  [yellow]{escape(gone)}[/yellow]")
         output.print()
     print_next("imagechord cost", "what these prices come to")

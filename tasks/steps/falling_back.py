@@ -98,7 +98,7 @@ class Fallbacks:
     def _can_take(self, spec: ModelSpec) -> bool:
         if spec.alias not in self._takes:
             self._takes[spec.alias] = (
-                not has_retired(spec, self._services.today)
+                not has_retired(spec, self._services.settings.today)
                 and spec.alias not in self._not_now
                 and routing.model_queue(spec.alias) in self._served
                 and _usable(self._services, spec.provider)
@@ -113,9 +113,15 @@ def onward(services: Services, claimed: Claim, error: StepError, decision: Decis
     fallbacks = Fallbacks(services, claimed.batch_id)
     if not leads_on(fallbacks.models, claimed.spec["alias"]):
         return STAYS
-    perhaps_paid = claimed.unknowns or error.error_class is ErrorClass.AMBIGUOUS
-    drawn = None if perhaps_paid else fallbacks.choose(falling_back.stuck(services.ledger, claimed.image_id))
+    paid = _perhaps_paid(claimed, error)
+    drawn = None if paid else fallbacks.choose(falling_back.stuck(services.ledger, claimed.image_id))
     return Onward(drawn, others=decision.holds_others)
+
+
+def _perhaps_paid(claimed: Claim, error: StepError) -> bool:
+    """Whether there may be a picture: an outcome is unknown, or the account's trouble keeps a paid one back."""
+    kept_back = error.error_class is ErrorClass.ACCOUNT and error.cost_usd_micros
+    return bool(claimed.unknowns or error.error_class is ErrorClass.AMBIGUOUS or kept_back)
 
 
 def follow(services: Services, claimed: Claim, error: StepError, drawn: Drawn) -> NoReturn:
