@@ -42,13 +42,8 @@ def check_all(services: Services) -> Iterator[Health]:
     yield from workers(services)
     for name in dict.fromkeys(spec.provider for spec in services.settings.catalogue.models.values()):
         yield _off_without_key(services, provider(services, name))
-<<<<<<< HEAD
-    yield webhooks(services)
-    yield from retirement(services)
-=======
     yield from retirement(services)
     yield webhooks(services)
->>>>>>> routing
     yield staging(services)
     yield public(services)
     yield cms(services)
@@ -98,11 +93,7 @@ def webhooks(services: Services) -> Health:
 
 def retirement(services: Services) -> Iterator[Health]:
     """Models that go away; bad are those that are gone and that a run would take without naming them."""
-<<<<<<< HEAD
-    catalogue, today = services.settings.catalogue, services.today
-=======
     catalogue, today = services.settings.catalogue, services.settings.today
->>>>>>> routing
     for alias, spec in catalogue.models.items():
         if said := notice(catalogue.models, alias, today):
             taken = alias == catalogue.default_model or spec.uses
