@@ -264,7 +264,7 @@ def test_who_asks_about_a_job_needs_them_no_more(services: Services) -> None:
     spec = services.settings.catalogue.models["nano-banana-pro"]
     with request_of(services, claim, spec, 1.0, asks=True) as request:
         assert request.references == ()
-    with pytest.raises(Invalid, match="front.png is not in staging"), request_of(services, claim, spec, 1.0):
+    with pytest.raises(Invalid, match=r"front\.png is not in staging"), request_of(services, claim, spec, 1.0):
         pass
 
 
