@@ -44,3 +44,9 @@ def test_a_key_of_the_users_own_server_is_concealed(tmp_path: Path) -> None:
     settings = load_settings({"IMAGECHORD_CONFIG": ".", "OUR_KEY": "a-key-of-ours"}, tmp_path)
     assert "OUR_KEY is set" in Services(settings).provider("openai_compatible").check().detail
     assert "a-key-of-ours" not in redacted("the server echoes a-key-of-ours")
+
+
+def test_googles_key_reaches_its_provider(tmp_path: Path) -> None:
+    """As the SDK's own variable, read where all settings are read."""
+    assert Services(load_settings({"GEMINI_API_KEY": "k"}, tmp_path)).provider("gemini").check().status == "ok"
+    assert Services(load_settings({}, tmp_path)).provider("gemini").check().mend == "set GEMINI_API_KEY"
