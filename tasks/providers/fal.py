@@ -22,7 +22,7 @@ from tasks.providers.base import Capabilities, GeneratedPicture, GenerationReque
 from tasks.providers.delivered import delivered_picture, first_url, is_declared, json_object
 from tasks.providers.fal_signature import JWKS_URL, FalKeys
 from tasks.providers.http_errors import ErrorCodes, Unsuccessful, error_of
-from tasks.providers.inputs import data_uri, json_fields
+from tasks.providers.inputs import data_uri, json_fields, read_reference
 
 BASE_URL = "https://queue.fal.run"
 
@@ -175,7 +175,7 @@ def _arguments(request: GenerationRequest) -> dict[str, Any]:
     if pixels := _PIXELS.fullmatch(str(fields.get("image_size"))):
         fields["image_size"] = {"width": int(pixels[1]), "height": int(pixels[2])}
     if request.references:
-        fields["image_urls"] = [data_uri(path) for path in request.references]
+        fields["image_urls"] = [data_uri(*read_reference(path)) for path in request.references]
     return fields
 
 

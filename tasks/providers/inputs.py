@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.core.errors import BadBytes, Invalid
-from tasks.pictures.inspect import inspect
+from tasks.pictures.inspect import Picture, inspect
 
 
 def json_fields(parameters: Mapping[str, str]) -> dict[str, Any]:
@@ -28,16 +28,15 @@ def _field(value: str) -> Any:
     return value if read is None else read
 
 
-def read_reference(path: Path) -> tuple[bytes, str]:
-    """A picture to start from and its content type, which its bytes tell. Raises Invalid for no picture."""
+def read_reference(path: Path) -> tuple[bytes, Picture]:
+    """A picture to start from, and what its bytes say of it. Raises Invalid for no picture."""
     try:
         data = path.read_bytes()
-        return data, inspect(data).content_type
+        return data, inspect(data)
     except (OSError, BadBytes) as error:
         raise Invalid(f"the reference picture {path.name} cannot be sent: {error}") from error
 
 
-def data_uri(path: Path) -> str:
-    """A picture to start from as ``data:image/…;base64,…``. Raises Invalid for no picture."""
-    data, content_type = read_reference(path)
-    return f"data:{content_type};base64,{base64.b64encode(data).decode()}"
+def data_uri(data: bytes, picture: Picture) -> str:
+    """A picture as ``data:image/…;base64,…``."""
+    return f"data:{picture.content_type};base64,{base64.b64encode(data).decode()}"

@@ -53,14 +53,14 @@ class ReplicateClient:
             event_hooks={"request": [_bounded], "response": [self._remember]},
         )
 
-    def upload(self, picture: Path, deadline: Deadline) -> str:
+    def upload(self, path: Path, deadline: Deadline) -> str:
         """Put a reference picture where the model finds it, which costs nothing, and return its URL.
 
         Raises NotSent when there was no answer: nothing has been bought; Invalid for no picture.
         """
-        _data, content_type = read_reference(picture)
+        _data, picture = read_reference(path)
         create = self._client.files.create
-        created = self._called(lambda: create(picture, content_type=content_type), deadline, lost=NotSent)
+        created = self._called(lambda: create(path, content_type=picture.content_type), deadline, lost=NotSent)
         return str(created.urls["get"])
 
     def predict(self, model: str, fields: dict[str, Any], webhook_url: str | None, deadline: Deadline) -> str:
