@@ -120,7 +120,7 @@ def move_on(ledger: Ledger, held: Hold, choose: Choose) -> Counter[str]:
 
 
 def _some(ledger: Ledger, held: Hold) -> list[Stuck]:
-    left = select(*_NEEDED).join_from(image, hold, _LEFT).where(_is(held)).order_by(image.c.id).limit(CHUNK)
+    left = select(*_NEEDED).join_from(image, hold, _LEFT).where(_is(held)).limit(CHUNK)
     with ledger.read() as connection:
         return [_stuck(row) for row in connection.execute(left)]
 

@@ -10,21 +10,36 @@ from typing import Any
 import pytest
 
 from tasks import submission
+from tasks.core.errors import (
+    Account,
+    Ambiguous,
+    NoRoom,
+    NotSent,
+    Overloaded,
+    Refused,
+    StagingFailed,
+    StepError,
+)
 from tasks.core.fallbacks import Drawn
 from tasks.core.holds import Reason
+from tasks.core.pictures import Size
 from tasks.core.request import Request
+from tasks.core.retry import Decision
 from tasks.core.states import State
 from tasks.core.summary import Fallback
 from tasks.ledger import falling_back, holding, leases, reading, schema
+from tasks.ledger.rows import Claim
 from tasks.services import Services
 from tasks.settings import load_settings
-from tasks.steps.falling_back import Fallbacks
+from tasks.steps.falling_back import Fallbacks, onward
 from tests.integration.conftest import MakeStack
 from tests.integration.stack import NERVOUS, PROMPTS, Stack, _model, prompt_of, rows
 from tests.stand_ins.anycap_api import AnycapApi, Fault
 from tests.stand_ins.slack import SlackStandIn
 
 CENTS_3 = 30_000
+HELD = Decision(end=State.HELD, holds_others=True)
+FAILED = Decision(end=State.FAILED)
 
 
 def test_an_empty_account_sends_the_model_s_images_on(make_stack: MakeStack, api: AnycapApi) -> None:
@@ -72,6 +87,18 @@ def test_an_image_that_is_tried_out_goes_on_alone(make_stack: MakeStack, api: An
     assert calls == [(1, "frail"), (2, "frail"), (3, "frail"), (1, "other")]
     (was,) = reading.revisions(stack.services.ledger, batch_id, "empty")
     assert (was.model, was.error_class, was.fell_back_to) == ("frail", "no_image", "other")
+
+
+def test_a_model_that_is_gone_sends_its_images_on(make_stack: MakeStack, api: AnycapApi) -> None:
+    """One wrong request may be its prompt's fault; so many in a row are the model's, and the rest goes on elsewhere."""
+    api.faults_of = {"frail-1": Fault.UNKNOWN_MODEL}
+    stack = make_stack(f"{NERVOUS}hold_after_failures = 4\n")
+    stack.start_worker()
+    batch_id = stack.run(rows([f"cup-{n}" for n in range(40)]), model="frail")
+    counts = stack.counts(batch_id)
+    assert 3 <= counts.failed < 3 + 8  # those that were settled at the same moment
+    assert counts.published == 40 - counts.failed
+    assert counts.fallbacks == (Fallback("frail", "other", counts.published, counts.published),)
 
 
 def test_the_sweep_moves_what_the_holder_has_left(make_stack: MakeStack, api: AnycapApi) -> None:
@@ -123,11 +150,12 @@ class Healthy:
 
 
 Choose = Callable[..., Drawn | None]
+Prepare = Callable[..., tuple[Services, str, int]]
 
 
 @pytest.fixture
-def choose(tmp_path: Path) -> Iterator[Choose]:
-    """Choose for an image of the first model, with changes to what is known of it; no process runs."""
+def prepare(tmp_path: Path) -> Iterator[Prepare]:
+    """Gives an image of the first model, with changes to what is known of it; no process runs."""
     config = tmp_path / "config"
     config.mkdir()
     (config / "models.toml").write_text(CHAIN)
@@ -136,7 +164,7 @@ def choose(tmp_path: Path) -> Iterator[Choose]:
     with ExitStack() as opened:
         opened.callback(services.ledger.close)
 
-        def make(fresh: bool = False, **changes: Any) -> Drawn | None:
+        def make(fresh: bool = False, **changes: Any) -> tuple[Services, str, int]:
             ledger = services.ledger
             served = [alias for alias in services.settings.catalogue.models if alias != "unserved"]
             leases.register_worker(ledger, "here", [f"imagechord.{alias}" for alias in served])
@@ -148,9 +176,20 @@ def choose(tmp_path: Path) -> Iterator[Choose]:
                     schema.image.update().where(schema.image.c.batch_id == batch_id).values(**{"unknowns": 0} | changes)
                 )
                 image_id = connection.scalar(schema.image.select().where(schema.image.c.batch_id == batch_id))
-            return Fallbacks(services, batch_id).choose(falling_back.stuck(ledger, int(image_id or 0)))
+            return services, batch_id, int(image_id or 0)
 
         yield make
+
+
+@pytest.fixture
+def choose(prepare: Prepare) -> Choose:
+    """Choose for such an image."""
+
+    def make(**changes: Any) -> Drawn | None:
+        services, batch_id, image_id = prepare(**changes)
+        return Fallbacks(services, batch_id).choose(falling_back.stuck(services.ledger, image_id))
+
+    return make
 
 
 def test_a_fallback_that_cannot_be_used_is_passed_over(choose: Choose) -> None:
@@ -171,6 +210,34 @@ def test_the_chain_of_the_asked_model_is_gone_on_with(choose: Choose) -> None:
 def test_what_may_be_paid_for_is_not_bought_elsewhere(choose: Choose) -> None:
     """One call whose outcome nobody knows is enough."""
     assert choose(unknowns=1) is None
+
+
+@pytest.mark.parametrize(
+    ("error", "unknowns", "decision", "expected"),
+    [
+        (Account("402"), 0, HELD, ("good", True)),
+        (Overloaded("503"), 0, FAILED, ("good", False)),
+        (Overloaded("503"), 1, FAILED, (None, False)),
+        (Account("403 for the picture of a job", cost_usd_micros=CENTS_3), 0, HELD, (None, True)),
+        (Ambiguous("no answer"), 0, HELD, (None, True)),
+        (Refused("policy"), 0, Decision(end=State.REFUSED), (None, False)),
+        (NoRoom(NotSent("the disk is full")), 0, HELD, (None, False)),
+        (StagingFailed(Overloaded("503"), CENTS_3), 0, HELD, (None, False)),
+        (Overloaded("503"), 0, Decision(wait_seconds=2.0), (None, False)),
+    ],
+)
+def test_who_goes_on(
+    prepare: Prepare, error: StepError, unknowns: int, decision: Decision, expected: tuple[str | None, bool]
+) -> None:
+    """The image unless it may be paid for; the model's others when it is held; nobody for trouble of our own."""
+    services, batch_id, image_id = prepare()
+    with services.ledger.read() as connection:
+        frozen = connection.scalar(schema.batch.select().with_only_columns(schema.batch.c.catalogue))
+    spec = frozen["models"]["first"]
+    size = Size(64, 64)
+    claim = Claim(image_id, batch_id, 1, 1, 1, unknowns, "cup", "a cup", size, size, {}, "f" * 64, CENTS_3, spec)
+    found = onward(services, claim, error, decision)
+    assert (found.drawn and found.drawn.model, found.others) == expected
 
 
 def test_who_buys_everything_anew_does_so_with_a_fallback(choose: Choose) -> None:
