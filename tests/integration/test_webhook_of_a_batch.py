@@ -41,7 +41,8 @@ def test_everything_is_told_once_and_in_order(make_stack: MakeStack, api: Anycap
     refused = prompt_of("cup-3")
     api.fault_for = lambda prompt, _number: Fault.CONTENT_REJECTED if prompt == refused else None
     with WebhookReceiver() as receiver:
-        stack = make_stack(PATIENT + ALLOWED, WEBHOOK_SECRET=SECRET)
+        # Without a sweep that would find what nobody has asked to be told.
+        stack = make_stack(PATIENT + ALLOWED + "sweep_every_seconds = 600.0\n", WEBHOOK_SECRET=SECRET)
         stack.start_worker()
         order = {"rows": rows(NAMES), "template": "tiny", "model": "quick", "webhook": receiver.webhook_url}
         stack.shop.send_task(START_BATCH, kwargs=order, queue=CONTROL_QUEUE)

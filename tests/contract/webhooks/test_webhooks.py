@@ -200,12 +200,22 @@ def test_certificates_are_checked(receiver: WebhookReceiver, tmp_path: Path, mon
     assert Webhooks(SECRET, LEDGER, allow_private=True).tell(url, [of_image(1, 1)], 10.0) == {1: None}
 
 
-def test_the_order_of_what_happened_is_kept(receiver: WebhookReceiver, webhooks: Webhooks) -> None:
-    """Of each image, and around what happened to the batch itself; different images are told at the same time."""
+class Hesitant(WebhookReceiver):
+    """Takes its time before it takes a ``generated``: what is told at the same time overtakes it."""
+
+    def reply_to(self, request: Request) -> Reply:
+        """Wait first, then answer."""
+        self.pause(0.1 if b"image.generated" in request.body else 0.0)
+        return super().reply_to(request)
+
+
+def test_the_order_of_what_happened_is_kept(webhooks: Webhooks) -> None:
+    """Of each image, and around what happened to the batch itself, however slow the receiver is."""
     states = ("generated", "uploaded", "published")
-    happened = [of_image(10 * n + image, image, state) for n, state in enumerate(states, 1) for image in range(8)]
-    page = [of_batch(1, "batch.started"), *happened, of_batch(99, "batch.finished")]
-    outcome = webhooks.tell(receiver.webhook_url, page, 20.0)
+    happened = [of_image(10 * image + n, image, state) for image in range(1, 9) for n, state in enumerate(states)]
+    with Hesitant() as receiver:
+        page = [of_batch(1, "batch.started"), *happened, of_batch(99, "batch.finished")]
+        outcome = webhooks.tell(receiver.webhook_url, page, 20.0)
     assert set(outcome.values()) == {None}
     assert len(outcome) == 26
     assert list(receiver.of_images().values()) == [list(states)] * 8
