@@ -110,7 +110,8 @@ class ModelSpec(Strict):
     ``references`` is how many pictures the model takes to start from.
 
     ``budget_usd_per_day`` holds over all batches, and its day begins with that of ``limits``.
-    ``typical_seconds`` is how long a call usually takes: it feeds the time that a plan shows, nothing else.
+    ``typical_seconds`` is how long a call usually takes: for the time that a plan shows, and for when a provider that
+    answers later is asked.
     """
 
     alias: str
