@@ -19,6 +19,7 @@ from tasks.providers.gemini import GeminiProvider
 from tasks.providers.openai_compatible import OpenAICompatibleProvider
 from tasks.providers.preview import PreviewProvider
 from tests.contract.providers import queues
+from tests.contract.providers.makers import MAKERS
 from tests.real_anycap import real_anycap
 from tests.stand_ins.anycap_api import AnycapApi
 from tests.stand_ins.gemini_api import KEY, GeminiApi
@@ -151,13 +152,16 @@ def replicate(make_request: MakeRequest) -> Iterator[queues.Waited]:
         yield queues.Waited(queue)
 
 
-@pytest.fixture(params=["preview", "anycap-fake", "anycap-real", "openai", "gemini", "fal", "replicate"])
-def provider(request: pytest.FixtureRequest) -> Provider:
+@pytest.fixture(params=["preview", "anycap-fake", "anycap-real", *MAKERS, "fal", "replicate"])
+def provider(request: pytest.FixtureRequest) -> Iterator[Provider]:
     """Each provider in turn, ready to be called."""
-    if request.param == "preview":
-        return PreviewProvider(font_file=FONT)
-    if request.param == "anycap-fake":
+    if request.param in MAKERS:
+        with MAKERS[request.param]() as maker:
+            yield maker
+    elif request.param == "preview":
+        yield PreviewProvider(font_file=FONT)
+    elif request.param == "anycap-fake":
         fake: FakeAnycap = request.getfixturevalue("fake")
-        return fake.provider
-    made: Provider = request.getfixturevalue("real" if request.param == "anycap-real" else request.param)
-    return made
+        yield fake.provider
+    else:
+        yield request.getfixturevalue("real" if request.param == "anycap-real" else request.param)

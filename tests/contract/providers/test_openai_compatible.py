@@ -23,12 +23,11 @@ from tasks.core.errors import (
 )
 from tasks.core.pictures import Size
 from tasks.pictures.inspect import inspect
-from tasks.providers.base import GenerationRequest
 from tasks.providers.openai_compatible import OpenAICompatibleProvider
 from tests.contract.providers.conftest import MakeRequest
 from tests.stand_ins.certificates import server_tls
 from tests.stand_ins.http_server import Reply
-from tests.stand_ins.maker_api import EXPECTED, MakerFault
+from tests.stand_ins.maker_api import MakerFault
 from tests.stand_ins.openai_api import OpenAIApi, fields_of
 
 KEYS = {"OPENAI_API_KEY": "sk-of-openai"}
@@ -46,36 +45,6 @@ def references(tmp_path: Path) -> tuple[Path, Path]:
     for name, form in (("first", "PNG"), ("second.png", "JPEG")):
         Image.new("RGB", (32, 32), "red").save(tmp_path / name, form)
     return tmp_path / "first", tmp_path / "second.png"
-
-
-@pytest.fixture(params=["openai", "ark"])
-def asked(request: pytest.FixtureRequest, make_request: MakeRequest, ark: Endpoint) -> GenerationRequest:
-    """A call of each of the two APIs."""
-    if request.param == "openai":
-        return make_request(parameters={"size": "1024x1024", "quality": "low"})
-    return replace(make_request(parameters={"size": "2048x2048", "watermark": "false", "seed": "7"}), endpoint=ark)
-
-
-@pytest.mark.parametrize("fault", list(MakerFault), ids=lambda fault: fault.name)
-def test_every_fault_has_its_class_and_is_paid_once(
-    openai: OpenAICompatibleProvider, openai_api: OpenAIApi, asked: GenerationRequest, fault: MakerFault
-) -> None:
-    """Whatever goes wrong is what the design calls it, and the server has seen one paid request."""
-    openai_api.fault = fault
-    if fault is MakerFault.SLOW_BODY:
-        asked = replace(asked, deadline_seconds=1.0)
-    expected = EXPECTED[fault]
-    begun = time.monotonic()
-    if expected is None:
-        assert inspect(openai.generate(asked).data).format == "jpeg"
-    else:
-        with pytest.raises(expected) as caught:
-            inspect(openai.generate(asked).data)
-        assert type(caught.value) is expected
-        if fault is MakerFault.RATE_LIMITED_WITH_RETRY_AFTER:
-            assert caught.value.retry_after_seconds == 7.0
-    assert len(openai_api.paid) == 1
-    assert time.monotonic() - begun < 15
 
 
 def test_openai_is_asked_in_its_own_words(
