@@ -12,8 +12,10 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 import requests
+from sqlalchemy import select
 
 from tasks.core.states import State
+from tasks.ledger.schema import job
 from tests.integration.conftest import MakeStack
 from tests.integration.stack import NERVOUS, Stack, Worker, prompt_of, rows
 from tests.stand_ins.anycap_api import depicts
@@ -214,3 +216,18 @@ def test_what_comes_after_its_time_is_kept(make_stack: MakeStack) -> None:
         wait_until(lambda: set(stack.states(batch_id).values()) == {State.PUBLISHED}, what="the picture's end")
         assert len(maker.jobs) == 1
         assert stack.counts(batch_id).spent_usd_micros == PRICE
+
+
+def test_the_whole_way_of_a_job_can_be_rehearsed_offline(make_stack: MakeStack) -> None:
+    """``preview-async`` calls the real endpoint for each of its cards, and nobody has to ask."""
+    with JobMaker() as maker:
+        stack = later_stack(make_stack, maker, preferences="webhook_overdue_seconds = 600", **webhooks())
+        with endpoint(stack):
+            stack.start_worker("one", "-c", "1")
+            batch_id = stack.run(rows(NAMES), model="preview-async")
+        assert set(stack.states(batch_id).values()) == {State.PUBLISHED}
+        with stack.services.ledger.read() as connection:
+            jobs = connection.execute(select(job.c.called_at, job.c.looks, job.c.ended_at)).all()
+        assert [(row.called_at is not None, row.looks, row.ended_at is not None) for row in jobs] == [
+            (True, 0, True)
+        ] * 5
