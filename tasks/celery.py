@@ -23,6 +23,7 @@ app = Celery(
         "tasks.steps.patch_cms",
         "tasks.steps.slack_summary",
         "tasks.steps.sweep",
+        "tasks.steps.send_events",
     ],
 )
 app.steps["worker"].update({"tasks.steps.broker:FrugalBroker", "tasks.steps.lease:Lease", "tasks.steps.log:QuietLog"})

@@ -24,6 +24,14 @@ from tasks.services import Services
 from tasks.storage.folder import FolderPublic, FolderStaging
 
 _START_WORKER = "start one: celery -A tasks worker"
+_KEYS = {
+    "anycap": ("ANYCAP_API_KEY",),
+    "openai_compatible": ("OPENAI_API_KEY",),
+    "gemini": ("GEMINI_API_KEY",),
+    "fal": ("FAL_KEY",),
+    "replicate": ("REPLICATE_API_TOKEN",),
+}
+"""What a provider is set up with, besides the keys of its models' endpoints."""
 
 
 def check_all(services: Services) -> Iterator[Health]:
@@ -66,9 +74,11 @@ def provider(services: Services, name: str) -> Health:
 
 def _off_without_key(services: Services, one: Health) -> Health:
     """A provider that nobody has set up is not broken."""
-    if one.component == "anycap" and one.status == "bad" and not services.settings.get("ANYCAP_API_KEY"):
-        return replace(one, status="off")
-    return one
+    models = services.settings.catalogue.models.values()
+    endpoints = [spec.endpoint for spec in models if spec.provider == one.component and spec.endpoint]
+    variables = {*_KEYS.get(one.component, ()), *(endpoint.key_variable for endpoint in endpoints)}
+    set_up = any(not variable or services.settings.get(variable) for variable in variables)
+    return replace(one, status="off") if one.status == "bad" and variables and not set_up else one
 
 
 @_guarded("webhooks")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -27,8 +28,10 @@ from tasks.core.request import Request, is_s3
 from tasks.ledger import submitting, unplanned
 from tasks.ledger.submitting import NewBatch
 from tasks.ledger.unplanned import Planning
+from tasks.references import References, base_of
+from tasks.references import capture as capture_references
 from tasks.services import Services
-from tasks.sources.captured import capture, reopen
+from tasks.sources.captured import Captured, capture, reopen
 
 logger = logging.getLogger(__name__)
 
@@ -52,11 +55,12 @@ def take_in(services: Services, request: Request, order: str | None = None) -> s
     if is_s3(request.source):
         _check(services, request, None)
         url = str(request.source)
-        stored: dict[str, Any] = {"name": url.rpartition("/")[2], "keys": None, "url": url}
+        stored: dict[str, Any] = {"name": url.rpartition("/")[2], "keys": None, "url": url, "references": {}}
         return _store(services, request, order, stored, (), iter(()))
     with capture(request.source, encoding=request.encoding, limit=request.limit) as captured:
         _check(services, request, captured.columns)
-        stored = {"name": captured.name, "keys": captured.keys, "url": None}
+        found = _references(services, request, captured)
+        stored = {"name": captured.name, "keys": captured.keys, "url": None, "references": found}
         return _store(services, request, order, stored, captured.columns or (), captured.blocks)
 
 
@@ -84,6 +88,18 @@ def _check(services: Services, request: Request, columns: Sequence[str] | None) 
     ModelChoice(settings.catalogue, options)
 
 
+def _references(services: Services, request: Request, captured: Captured) -> dict[str, dict[str, str]]:
+    """The files that rows name as pictures to start from, put into staging: nobody may be able to read them later."""
+    settings = services.settings
+    rows = partial(reopen, captured.path, keys=captured.keys, encoding=request.encoding, limit=request.limit)
+    with suppress(InputError):  # whoever plans the batch says what is wrong with it
+        columns = rows().columns if captured.columns is None else captured.columns
+        planner = Planner(settings.catalogue, submission.plan_options(request), columns)
+        if planner.reads_references:
+            return capture_references(services, planner, rows(), base_of(request.source))
+    return {}
+
+
 def take_in_order(services: Services, values: Mapping[str, Any], order: str) -> str:
     """Take in what a message orders; nobody waits for its answer, so what is wrong with it becomes a refused batch.
 
@@ -105,8 +121,18 @@ def take_in_order(services: Services, values: Mapping[str, Any], order: str) -> 
             key_pattern="",
             digest="",
             idempotency_key=order,
+            webhook=_usable_webhook(services, values.get("webhook")),
         )
         return unplanned.record_refused(services.ledger, new, order, worded(error))
+
+
+def _usable_webhook(services: Services, url: Any) -> str | None:
+    """Whom to tell that an order is refused, unless it is the webhook itself that cannot be told."""
+    try:
+        submission.check_webhook(services, url)
+    except (InputError, ConfigurationError, AttributeError, TypeError):  # in a message anything may stand there
+        return None
+    return None if url is None else str(url)
 
 
 def plan_stored(services: Services, batch_id: str) -> None:
@@ -154,7 +180,7 @@ def _plan(services: Services, planning: Planning) -> None:
     with _spooled(services, planning) as path:
         request = Request(path, **planning.request["options"])
         rows = reopen(path, keys=planning.request["source"]["keys"], encoding=request.encoding, limit=request.limit)
-        stream = submission.Stream(services, request, rows, most_problems=_MOST_PROBLEMS)
+        stream = submission.Stream(services, request, rows, _found(services, planning), most_problems=_MOST_PROBLEMS)
         submission.write(services, planning.batch_id, request, stream, stream, planning.number)
     submitting.start(
         services.ledger,
@@ -167,8 +193,21 @@ def _plan(services: Services, planning: Planning) -> None:
             "catalogue": submission.frozen_catalogue(services),
             "columns": list(rows.columns),
             "key_pattern": services.settings.preferences.key_pattern,
+            # Each image has its own from here on.
+            "request": {**planning.request, "source": {**planning.request["source"], "references": {}}},
         },
     )
+
+
+def _found(services: Services, planning: Planning) -> References:
+    """The pictures to start from: files as they were found at submission, the others as they are now."""
+    source = planning.request["source"]
+
+    def alive() -> None:
+        unplanned.keep_hold(services.ledger, planning)
+
+    base = base_of(source["url"]) if source["url"] else None
+    return References(services, base, stages=True, known=source.get("references"), alive=alive)
 
 
 @contextmanager

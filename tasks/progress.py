@@ -12,7 +12,7 @@ from tasks.core.limits import LimitState
 from tasks.core.outages import Outage
 from tasks.core.states import State
 from tasks.core.summary import BatchSummary
-from tasks.ledger import counting, summing
+from tasks.ledger import counting, events, summing
 from tasks.services import Services
 
 logger = logging.getLogger(__name__)
@@ -25,7 +25,8 @@ def summarise(services: Services, batch_id: str) -> BatchSummary:
     """The batch as it stands, with its models' limits and the link to its report. Raises KeyError."""
     summary = summing.summarise(services.ledger, batch_id, services.report_url(batch_id))
     limits = tuple(limit_states(services, summary.models).values())
-    return replace(summary, limits=limits, outages=outages(services))
+    webhook = events.standing(services.ledger, batch_id)
+    return replace(summary, limits=limits, outages=outages(services), webhook=webhook)
 
 
 def of_summary(services: Services, summary: BatchSummary) -> BatchProgress:

@@ -14,6 +14,7 @@ from tasks.core.errors import InputError
 from tasks.core.fallbacks import with_fallbacks
 from tasks.core.plan import PlannedImage, Row, RowProblem
 from tasks.core.planning import Planner
+from tasks.core.references import Reference, find_none
 from tasks.core.request import Request
 from tasks.core.retirement import refusal_of_retired
 from tasks.core.selection import Edit, Selection
@@ -86,6 +87,8 @@ class _Anew:
     additions: Mapping[str, Any]
     planner: Callable[[str, str], Planner]
     edit: Edit
+    references: dict[str, Reference]
+    """The pictures that the batch's rows start from, by name, as they were found when it was planned."""
 
 
 def _anew(now: Catalogue, by: PlannedBy, edit: Edit) -> _Anew:
@@ -105,12 +108,16 @@ def _anew(now: Catalogue, by: PlannedBy, edit: Edit) -> _Anew:
     catalogue = now.model_copy(update=everything)
     request = Request("", **(by.options or {"template": by.template}))
     options = replace(submission.plan_options(request), use=None, decided=True)
+    references: dict[str, Reference] = {}
+
+    def find(name: str) -> Reference:
+        return references[name] if name in references else find_none(name)
 
     @cache
     def planner(template: str, model: str) -> Planner:
-        return Planner(catalogue, replace(options, template=template, model=model), by.columns, by.key_pattern)
+        return Planner(catalogue, replace(options, template=template, model=model), by.columns, by.key_pattern, find)
 
-    return _Anew(request, catalogue, submission.frozen(new_models, new_templates), planner, edit)
+    return _Anew(request, catalogue, submission.frozen(new_models, new_templates), planner, edit, references)
 
 
 def _plan_all(anew: _Anew, images: Iterable[Chosen]) -> dict[int, PlannedImage]:
@@ -118,6 +125,7 @@ def _plan_all(anew: _Anew, images: Iterable[Chosen]) -> dict[int, PlannedImage]:
     planned: dict[int, PlannedImage] = {}
     problems: dict[str, RowProblem] = {}  # variants of a row share theirs
     for image in images:
+        anew.references.update({each["name"]: Reference(**each) for each in image.reference or ()})
         planner = anew.planner(anew.edit.template or image.template, anew.edit.model or image.model)
         plan = planner.plan_row(Row(image.line, image.row))
         variants = {each.variant: each for each in plan.images}

@@ -32,6 +32,7 @@ from tasks.storage.s3_client import S3ClientFactory, S3Connection
 if TYPE_CHECKING:
     from redis import Redis
 
+    from tasks.delivery.webhooks import Webhooks
     from tasks.limits.breaker import Breaker
     from tasks.limits.limiter import Limiter
 
@@ -114,6 +115,11 @@ class Services:
         """SLACK_WEBHOOK_URL's, or none: the summary is in the log and the terminal anyway."""
         return self._once("notifier", self._open_notifier)
 
+    @property
+    def webhooks(self) -> Webhooks:
+        """Whoever tells batches' webhooks. Raises ConfigurationError without a usable WEBHOOK_SECRET."""
+        return self._once("webhooks", self._open_webhooks)
+
     def source_object(self, url: str) -> Iterator[bytes]:
         """The bytes of ``s3://bucket/key``, a source of rows. Raises StepError of the fitting class."""
         from tasks.storage.s3_source import read_object
@@ -139,19 +145,41 @@ class Services:
 
     def _provider_options(self, name: str) -> dict[str, Any]:
         """What each provider's constructor takes from the settings."""
-        settings = self.settings
-        if name in {"preview", "preview_async"}:
-            return {"font_file": shipped_config() / "fonts" / "ImagechordSans.otf"}
-        if name == "anycap":
-            credit = settings.preferences.usd_per_credit
-            return {
-                "api_key": settings.get("ANYCAP_API_KEY"),
-                "endpoint": settings.get("ANYCAP_API_ENDPOINT"),
-                "config_dir": settings.home / "anycap",
+        get, preferences = self.settings.get, self.settings.preferences
+        private = {"allow_private_urls": preferences.allow_private_provider_urls}
+        credit = preferences.usd_per_credit
+        font = {"font_file": shipped_config() / "fonts" / "ImagechordSans.otf"}
+        options: dict[str, dict[str, Any]] = {
+            "preview": font,
+            "preview_async": font,
+            "anycap": {
+                "api_key": get("ANYCAP_API_KEY"),
+                "endpoint": get("ANYCAP_API_ENDPOINT"),
+                "config_dir": self.settings.home / "anycap",
                 "usd_micros_per_credit": None if credit is None else usd_micros(credit),
-                "allow_private_urls": settings.preferences.allow_private_provider_urls,
-            }
-        return {}
+                **private,
+            },
+            "openai_compatible": {"keys": self._endpoint_keys(), "base_url": get("OPENAI_BASE_URL"), **private},
+            "gemini": {"api_key": get("GEMINI_API_KEY")},
+            "fal": {"api_key": get("FAL_KEY"), **private},
+            "replicate": {
+                "api_token": get("REPLICATE_API_TOKEN"),
+                "webhook_secret": get("REPLICATE_WEBHOOK_SECRET"),
+                **private,
+            },
+        }
+        return options.get(name, {})
+
+    def _endpoint_keys(self) -> dict[str, str | None]:
+        """The keys of the models' endpoints by their variables; the empty one, of servers without keys, has none.
+
+        Variables of the user's own are in no list of secrets, so their values are concealed here.
+        """
+        endpoints = [spec.endpoint for spec in self.settings.catalogue.models.values()]
+        names = {"OPENAI_API_KEY", *(endpoint.key_variable for endpoint in endpoints if endpoint)}
+        keys = {name: self.settings.get(name) if name else "" for name in names}
+        conceal(filter(None, keys.values()))
+        return keys
 
     def day_budget(self, model: str) -> DayBudget | None:
         """What a model of the catalogue may cost today, if that is limited."""
@@ -261,6 +289,15 @@ class Services:
 
         url = self.settings.get("SLACK_WEBHOOK_URL")
         return NullNotifier() if url is None else SlackWebhook(url)
+
+    def _open_webhooks(self) -> Webhooks:
+        from tasks.delivery.webhooks import Webhooks
+
+        secret = self.settings.get("WEBHOOK_SECRET")
+        if secret is None:
+            raise ConfigurationError("WEBHOOK_SECRET is not set: what webhooks are told could not be signed")
+        allow_private = self.settings.preferences.allow_private_webhook_urls
+        return Webhooks(secret, self.ledger.identity(), allow_private=allow_private)
 
 
 _current: Services | None = None

@@ -14,16 +14,19 @@ from pathlib import Path
 from typing import Any
 
 from tasks.core.catalogue import Catalogue, ModelSpec, TemplateSpec
-from tasks.core.errors import InputError
+from tasks.core.errors import ConfigurationError, InputError
+from tasks.core.events import checked_url
 from tasks.core.fallbacks import with_fallbacks
 from tasks.core.plan import PlannedImage, PlanOptions, RowProblem
 from tasks.core.plan_summary import PlanSummary
 from tasks.core.planning import Planner, RowPlan
 from tasks.core.request import Request, is_s3
 from tasks.core.retirement import has_retired, notice, refusal_of_retired
+from tasks.core.standard_webhooks import sign
 from tasks.ledger import submitting
 from tasks.ledger.reading import bought_fingerprints
 from tasks.ledger.submitting import CHUNK, NewBatch
+from tasks.references import References, base_of
 from tasks.services import Services
 from tasks.sources.opening import open_rows
 from tasks.sources.rows import RowSource
@@ -72,12 +75,20 @@ class Stream:
     Of the problems no more than ``most_problems`` are kept. Raises InputError as :class:`Planner` does.
     """
 
-    def __init__(self, services: Services, request: Request, rows: RowSource, most_problems: int | None = None) -> None:
+    def __init__(
+        self,
+        services: Services,
+        request: Request,
+        rows: RowSource,
+        references: References,
+        *,
+        most_problems: int | None = None,
+    ) -> None:
         settings = services.settings
         self.rows = rows
-        self.planner = Planner(
-            settings.catalogue, plan_options(request), rows.columns, key_pattern=settings.preferences.key_pattern
-        )
+        self._references = references
+        pattern = settings.preferences.key_pattern
+        self.planner = Planner(settings.catalogue, plan_options(request), rows.columns, pattern, references)
         self.summary = PlanSummary(settings.catalogue, settings.preferences)
         self.problems: list[RowProblem] = []
         self._today = services.settings.today
@@ -103,8 +114,11 @@ class Stream:
         return (*map(str, self.problems), *([f"… and {more:,} more"] if more else []))
 
     def __iter__(self) -> Iterator[list[RowPlan]]:
-        planned = (self.planner.plan_row(row) for row in self.rows)
-        while chunk := list(islice(planned, CHUNK)):
+        rows = iter(self.rows)
+        while some := list(islice(rows, CHUNK)):
+            if self.planner.reads_references:
+                self._references.prepare(name for row in some for name in self.planner.references_of(row))
+            chunk = [self.planner.plan_row(row) for row in some]
             paid = self._bought([image.fingerprint for plan in chunk for image in plan.images])
             for plan in chunk:
                 self.summary.add(plan, paid)
@@ -112,8 +126,9 @@ class Stream:
             yield chunk
 
 
-def _open(services: Services, request: Request) -> Stream:
-    return Stream(services, request, open_rows(request.source, encoding=request.encoding, limit=request.limit))
+def _open(services: Services, request: Request, *, stages: bool) -> Stream:
+    rows = open_rows(request.source, encoding=request.encoding, limit=request.limit)
+    return Stream(services, request, rows, References(services, base_of(request.source), stages=stages))
 
 
 def plan(services: Services, request: Request, each: Callable[[PlannedImage], object] | None = None) -> Planned:
@@ -121,7 +136,8 @@ def plan(services: Services, request: Request, each: Callable[[PlannedImage], ob
 
     ``each`` sees every image as it is planned.
     """
-    stream = _open(services, request)
+    check_webhook(services, request.webhook)
+    stream = _open(services, request, stages=False)
     for chunk in stream:
         if each is not None:
             for image in (image for row in chunk for image in row.images):
@@ -147,7 +163,7 @@ def submit(services: Services, request: Request, approve: Callable[[PlanSummary]
         existing = submitting.find_by_idempotency_key(services.ledger, request.idempotency_key)
         if existing:
             return Submitted(existing, total=0, skipped=0, notes=(), existing=True)
-    stream = _open(services, request)
+    stream = _open(services, request, stages=True)
     chunks = iter(stream)
     first = next(chunks, [])
     if stream.problems and not request.skip_bad_rows:  # a ledger is not made for rows that will not be kept
@@ -257,12 +273,26 @@ def refuse_rehearsal(services: Services, catalogue: Catalogue, aliases: Iterable
         )
 
 
+def check_webhook(services: Services, url: str | None) -> None:
+    """See that a webhook may be told and what it is told can be signed. Raises InputError and ConfigurationError."""
+    if url is None:
+        return
+    checked_url(url, allow_private=services.settings.preferences.allow_private_webhook_urls)
+    secret = services.settings.get("WEBHOOK_SECRET")
+    if secret is None:
+        raise ConfigurationError(
+            "a webhook is told signed events: set WEBHOOK_SECRET, here and for the workers, to what its receiver "
+            "verifies them with (for example whsec_ and 32 random bytes in base64)"
+        )
+    sign(secret, "evt_0", 0, b"")
+
+
 def digest_of(request: Request) -> str:
     """What makes two runs the same: the file's bytes and every option that shapes a picture. Empty where no file is."""
     if not isinstance(request.source, (str, Path)) or is_s3(request.source):
         return ""
     options = (request.template, request.model, request.use, request.key_column, request.limit, request.encoding)
-    shape = [*options, sorted(request.column_map.items()), request.skip_bad_rows]
+    shape = [*options, sorted(request.column_map.items()), request.skip_bad_rows, request.variants]
     digest = hashlib.sha256(json.dumps(shape).encode())
     with Path(request.source).open("rb") as file:
         while block := file.read(1 << 20):
@@ -278,6 +308,7 @@ def plan_options(request: Request) -> PlanOptions:
         use=request.use,
         column_map=request.column_map,
         key_column=request.key_column,
+        variants=request.variants,
         fresh=secrets.token_hex(8) if request.fresh else "",
     )
 
@@ -290,7 +321,8 @@ def new_id() -> str:
 def new_batch(
     services: Services, request: Request, source: str, columns: Sequence[str], *, catalogue: Mapping[str, Any]
 ) -> NewBatch:
-    """The batch that a request asks for, with an id of its own."""
+    """The batch that a request asks for, with an id of its own. Raises as :func:`check_webhook` does."""
+    check_webhook(services, request.webhook)
     return NewBatch(
         id=new_id(),
         name=request.name or source,
@@ -304,6 +336,7 @@ def new_batch(
         budget_usd_micros=request.budget_usd_micros,
         priority=request.priority,
         hold_publish=request.hold_publish,
+        webhook=request.webhook,
     )
 
 

@@ -58,6 +58,7 @@ def of_planned(image: PlannedImage) -> Data:
         "parameters": dict(image.parameters),
         "fingerprint": image.fingerprint,
         "prompt": image.prompt,
+        "references": [{"name": each.name, "sha256": each.sha256} for each in image.references],
     }
 
 
@@ -113,6 +114,7 @@ def of_summary(summary: BatchSummary) -> Data:
         "report_url": summary.report_url,
         "limits": [of_limit(limit) for limit in summary.limits],
         "outages": [of_outage(outage) for outage in summary.outages],
+        "webhook": None if summary.webhook is None else asdict(summary.webhook),
     }
 
 
@@ -193,6 +195,7 @@ def of_image(image: ImageView) -> Data:
         "cms_receipt": image.cms_receipt,
         "created_at": moment(image.created_at),
         "published_at": moment(image.published_at),
+        "references": list(image.references),
         "row": dict(image.row),
     }
 

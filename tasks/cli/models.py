@@ -46,6 +46,8 @@ def _facts(spec: ModelSpec) -> Iterator[tuple[str, str]]:
     yield "Limits", limits(spec.limits)
     yield "Sizes", _sizes(spec)
     yield "Prompt", f"at most {spec.max_prompt_chars:,} characters"
+    if spec.references:
+        yield "Edits", f"starts from at most {spec.references} pictures"
     yield "Deadline", f"{spec.deadline_seconds:g} s for one call"
     yield "Provider", f"{spec.provider}, which calls it {spec.model}"
     yield "Can do", ", ".join(abilities(spec)) or "–"

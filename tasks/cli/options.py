@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from tasks.core.errors import InputError
+from tasks.core.planning import MAX_VARIANTS
 
 _ROWS, _PICTURES, _BATCH = "Rows", "Pictures", "Batch"
 
@@ -44,6 +45,16 @@ AllowUnpriced = Annotated[
     typer.Option(
         "--allow-unpriced",
         help="Buy from models without a price too; they count as nothing, so no budget holds them.",
+        rich_help_panel=_PICTURES,
+    ),
+]
+Variants = Annotated[
+    int,
+    typer.Option(
+        "--variants",
+        min=1,
+        max=MAX_VARIANTS,
+        help="Pictures for each row; a column 'variants' decides for its row.",
         rich_help_panel=_PICTURES,
     ),
 ]
@@ -96,6 +107,15 @@ HoldPublish = Annotated[
     typer.Option(
         "--hold-publish",
         help="Stop before the CMS: a person looks, then imagechord publish.",
+        rich_help_panel=_BATCH,
+    ),
+]
+Webhook = Annotated[
+    str | None,
+    typer.Option(
+        "--webhook",
+        metavar="URL",
+        help="Tell this URL of each state that a picture reaches, signed with WEBHOOK_SECRET.",
         rich_help_panel=_BATCH,
     ),
 ]

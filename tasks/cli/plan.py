@@ -99,6 +99,8 @@ def _facts(planned: Planned) -> Iterator[tuple[str, str]]:
     yield "Templates", ", ".join(f"{name} × {count:,}" for name, count in summary.by_template.most_common()) or "–"
     if not summary.images:
         return
+    if summary.references:
+        yield "Starts from", f"{counted(len(summary.references), 'picture')}, in column 'reference'"
     if summary.reused:
         yield "Paid already", f"{counted(summary.reused, 'picture')}, not bought again (--fresh would)"
     yield "Cost", _cost(summary)
@@ -135,6 +137,8 @@ def _drawn(drawing: Any) -> str:
 def _print_prompt(image: PlannedImage) -> None:
     output.print(f"[bold cyan]{escape(image.key)}[/bold cyan] [dim]line {image.line}, {escape(image.model)}[/dim]")
     output.print(f"  {escape(image.prompt)}")
+    for reference in image.references:
+        output.print(f"  [dim]from {escape(reference.name)}, {reference.sha256[:12]}[/dim]")
 
 
 def _next(request: Request, planned: Planned) -> tuple[str, str]:
@@ -155,6 +159,7 @@ def _as_json(planned: Planned) -> data.Data:
         "bad_rows": summary.bad_rows,
         "images": summary.images,
         "reused": summary.reused,
+        "references": len(summary.references),
         "by_model": dict(summary.by_model),
         "by_template": dict(summary.by_template),
         "to_buy": dict(summary.to_buy),

@@ -20,6 +20,7 @@ def make_request(  # noqa: PLR0913, PLR0917 – one parameter per option
     template: options.Template = None,
     model: options.Model = None,
     use: options.Use = None,
+    variants: options.Variants = 1,
     fresh: options.Fresh = False,
     allow_unpriced: options.AllowUnpriced = False,
     mapping: options.Map = None,
@@ -31,6 +32,7 @@ def make_request(  # noqa: PLR0913, PLR0917 – one parameter per option
     budget: options.Budget = None,
     priority: options.Priority = "normal",
     hold_publish: options.HoldPublish = False,
+    webhook: options.Webhook = None,
     rehearse_delivery: options.RehearseDelivery = False,
 ) -> Request:
     """The request of a command line; without CSV, the sample catalogue with the offline model.
@@ -44,6 +46,7 @@ def make_request(  # noqa: PLR0913, PLR0917 – one parameter per option
         template=options.require_template(template, current_services().settings.catalogue.templates),
         model=model,
         use=use,
+        variants=variants,
         column_map=options.column_map(mapping),
         key_column=key,
         limit=limit,
@@ -53,6 +56,7 @@ def make_request(  # noqa: PLR0913, PLR0917 – one parameter per option
         skip_bad_rows=skip_bad_rows,
         priority=priority,
         hold_publish=hold_publish,
+        webhook=webhook,
         rehearse_delivery=rehearse_delivery,
         fresh=fresh,
         allow_unpriced=allow_unpriced,

@@ -22,7 +22,7 @@ from tasks.core.money import format_usd
 from tasks.core.plan_summary import PlanSummary
 from tasks.core.request import Request
 from tasks.core.states import ACTIVE
-from tasks.ledger import holding, reading, submitting, summing
+from tasks.ledger import events, holding, reading, submitting, summing
 from tasks.services import Services, current_services
 from tasks.submission import Submitted
 
@@ -45,6 +45,7 @@ def run(request: Request, json: options.Json = False) -> None:
     """
     services = current_services()
     require_same_ledger(services)
+    submission.check_webhook(services, request.webhook)
     unfinished = _unfinished(services, request)
     if unfinished is not None and not _goes_on(services, request, unfinished):
         raise typer.Exit(say_goodbye(services, unfinished, json=json))
@@ -65,6 +66,8 @@ def _submit(services: Services, request: Request) -> str:
 def _goes_on(services: Services, request: Request, batch_id: str) -> bool:
     """Go on with an unfinished batch as far as nobody has to decide something first; whether it does."""
     found, ledger = reading.find_batch(services.ledger, batch_id), services.ledger
+    if request.webhook is not None:
+        events.redirect(ledger, batch_id, request.webhook)
     asked, budget = request.budget_usd_micros, found.budget_usd_micros
     grows = asked is not None and budget is not None and asked > budget
     held_by = {hold.reason for hold in holding.holds(ledger, batch_id)}

@@ -83,6 +83,8 @@ def _facts(image: ImageView, zone: str) -> Iterator[tuple[str, str]]:
     instead = f" instead of {image.asked_model}" if image.asked_model else ""
     yield "Model", f"{image.model}{instead}, template {image.template}, {image.size}"
     yield "Prompt", image.prompt
+    if image.references:
+        yield "Starts from", ", ".join(image.references)
     reused = ", bought before" if image.reused else ""
     yield "Cost", (format_usd(image.cost_usd_micros) if image.cost_usd_micros else "nothing") + reused
     yield "Planned", clock(image.created_at, zone)

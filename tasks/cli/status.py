@@ -13,7 +13,7 @@ from tasks import progress
 from tasks.cli import data, options, wording
 from tasks.cli.console import output, print_facts, print_json, print_next, print_table
 from tasks.cli.finishing import next_command, open_ledger, print_refusal
-from tasks.cli.wording import clock, counted, held_delivery, limit_notes, limits, money, time_left
+from tasks.cli.wording import clock, counted, held_delivery, limit_notes, limits, money, time_left, webhook
 from tasks.core.eta import BatchProgress
 from tasks.core.going_on import command
 from tasks.core.limits import format_rate
@@ -92,6 +92,8 @@ def _facts(services: Services, summary: BatchSummary, going: BatchProgress) -> I
     yield "Spent", _spent(summary, preferences.krw_per_usd)
     yield "Started", clock(summary.started_at, preferences.timezone)
     yield "Last move", clock(summary.ended_at, preferences.timezone)
+    if summary.webhook is not None:
+        yield "Webhook", webhook(summary.webhook)
 
 
 def _fallback(fallback: Fallback) -> str:

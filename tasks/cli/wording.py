@@ -8,6 +8,7 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from tasks.core.cost import ManualCost, won
+from tasks.core.events import Standing
 from tasks.core.holds import Hold
 from tasks.core.limits import CMS, LimitState, format_rate
 from tasks.core.money import format_usd
@@ -76,6 +77,15 @@ def held_delivery(outage: Outage, timezone: str) -> str:
     """Since when pictures wait for a destination, why, and that nobody need do anything else."""
     where, since = _DESTINATIONS[outage.destination], clock(outage.since, timezone)
     return f"delivery to {where} is held since {since}, and goes on by itself when it is back: {outage.message}"
+
+
+def webhook(standing: Standing) -> str:
+    """How it stands with the webhook: ``everything is told``, or how much is not, and why."""
+    told = f"{counted(standing.untold, 'event')} not told" if standing.untold else "everything is told"
+    if standing.error is None:
+        return told
+    end = "given up" if standing.gave_up else "tried again"
+    return f"{told}, {end}: {standing.error}"
 
 
 def manual(cost: ManualCost) -> str:

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import typer
 
 from tasks import health
-from tasks.cli import data
+from tasks.cli import data, wording
 from tasks.cli.console import errors, note, output, print_json, print_next
 from tasks.cli.finishing import next_command, open_ledger, say_goodbye
 from tasks.cli.wording import counted
 from tasks.cluster import require_same_ledger
 from tasks.core.states import State
 from tasks.devstack.stack import EmbeddedStack
-from tasks.ledger import reading, summing
+from tasks.ledger import events, reading, summing
 from tasks.services import Services
 
 _INTERRUPTED = 130
+_POLL_SECONDS = 0.1
+_SILENCE_SECONDS = 15.0
+"""A webhook that takes nothing for so long need not be waited for."""
 
 
 def batch_to_change(services: Services, batch: str | None) -> str:
@@ -47,11 +51,24 @@ def see_through(services: Services, batch_id: str, *, json: bool, again: str = "
             start(batch_id)
             follow(services, batch_id, stack)
             if stack is not None:
+                _let_it_tell(services, batch_id, stack)
                 stack.ask_to_stop()
             return say_goodbye(services, batch_id, json=json)
     except KeyboardInterrupt:
         _say_interrupted(batch_id, again, embedded=embedded)
         return _INTERRUPTED
+
+
+def _let_it_tell(services: Services, batch_id: str, stack: EmbeddedStack) -> None:
+    """Wait until the batch's webhook has heard everything, as long as it listens: the worker goes with the command."""
+    left, heard_at = 0, time.monotonic()
+    while (standing := events.standing(services.ledger, batch_id)) is not None and standing.untold:
+        if standing.untold != left:
+            left, heard_at = standing.untold, time.monotonic()
+        if standing.error is not None or stack.exited or time.monotonic() > heard_at + _SILENCE_SECONDS:
+            note(f"webhook: {wording.webhook(standing)}; the next worker goes on with that")
+            return
+        time.sleep(_POLL_SECONDS)
 
 
 def go_on(services: Services, batch_id: str, told: str, result: data.Data, *, json: bool) -> None:

@@ -51,12 +51,13 @@ class AnySize(Strict):
 class AspectSizes(Strict):
     """The model takes an aspect ratio and a resolution class, as Nano Banana does.
 
-    ``resolutions`` maps the parameter's value to the pixels of the picture's longer side at 1:1.
+    ``resolutions`` maps the value of ``parameter`` to the pixels of the picture's longer side at 1:1.
     """
 
     mode: Literal["aspect_ratio"] = "aspect_ratio"
     aspect_ratios: tuple[str, ...]
     resolutions: Mapping[str, int]
+    parameter: str = "resolution"
 
 
 class ExactSizes(Strict):
@@ -109,7 +110,8 @@ class ModelSpec(Strict):
     ``references`` is how many pictures the model takes to start from.
 
     ``budget_usd_per_day`` holds over all batches, and its day begins with that of ``limits``.
-    ``typical_seconds`` is how long a call usually takes: it feeds the time that a plan shows, nothing else.
+    ``typical_seconds`` is how long a call usually takes: for the time that a plan shows, and for when a provider that
+    answers later is asked.
     """
 
     alias: str
@@ -135,9 +137,19 @@ class ModelSpec(Strict):
     retires: date | None = None
 
     @property
-    def price_usd_micros(self) -> int | None:
+    def list_price_usd_micros(self) -> int | None:
         """List price of one image in micro-dollars; ``None`` where the catalogue knows no price."""
         return None if self.price_usd is None else usd_micros(self.price_usd)
+
+    @property
+    def price_usd_micros(self) -> int | None:
+        """What one image is likely to be billed at, in micro-dollars: the list price with its surcharge.
+
+        Plans and budgets go by it. ``None`` where the catalogue knows no price.
+        """
+        if self.price_usd is None:
+            return None
+        return usd_micros(self.price_usd * (1 + Decimal(str(self.surcharge_percent)) / 100))
 
 
 class TemplateSpec(Strict):

@@ -13,6 +13,7 @@ from tasks.core.catalogue import Strict
 from tasks.core.errors import ConfigurationError, Invalid
 
 _PLACEHOLDER = re.compile(r"\{(\w*)\}")
+_LIST = "{image_urls}"
 
 FieldPath = Annotated[str, Field(pattern=r"^\w+(\.\w+)*$")]
 """Where a value is in a JSON answer: ``data.0.documentId``; numbers are positions in a list."""
@@ -53,7 +54,9 @@ Verify = Annotated[EchoIfPresent | Echo | ReadBack, Field(discriminator="mode")]
 class CmsPreset(Strict):
     """One write: ``method path`` with ``body``, and what makes it count.
 
-    Paths may hold ``{sku}`` and, with a ``lookup``, ``{id}``; texts of the body also ``{image_url}``.
+    Paths may hold ``{sku}`` and, with a ``lookup``, ``{id}``; texts of the body also ``{image_url}``, the URL of the
+    row's first picture. A value of the body that is ``{image_urls}`` and nothing else becomes the list of the URLs of
+    all of its variants; without one, the CMS knows the first alone.
     ``auth`` says how ``CMS_TOKEN`` travels; ``basic`` takes it as ``user:password``.
     ``missing_statuses`` are successes by number that mean "no such product".
     """
@@ -71,6 +74,11 @@ class CmsPreset(Strict):
     per_minute: Annotated[float, Field(gt=0)] | None = None
     in_flight: Annotated[int, Field(gt=0)] | None = None
 
+    @property
+    def takes_list(self) -> bool:
+        """Whether the body has a place for all variants of a row."""
+        return _LIST in _texts(self.body)
+
     @model_validator(mode="after")
     def _placeholders_are_known(self) -> CmsPreset:
         in_path = {"sku"} | ({"id"} if self.lookup else set())
@@ -79,8 +87,9 @@ class CmsPreset(Strict):
             _refuse_unknown(path, in_path)
         _refuse_unknown(self.lookup.path if self.lookup else "", {"sku"})
         for text in _texts(self.body):
-            _refuse_unknown(text, in_path | {"image_url"})
-        if not any("{image_url}" in text for text in _texts(self.body)):
+            if text != _LIST:
+                _refuse_unknown(text, in_path | {"image_url"})
+        if not any("{image_url}" in text or text == _LIST for text in _texts(self.body)):
             raise ValueError("body has no {image_url}, so the picture's URL would go nowhere")
         return self
 
@@ -95,14 +104,20 @@ def filled_path(path: str, values: Mapping[str, str]) -> str:
     return _PLACEHOLDER.sub(lambda match: quote(values[match[1]], safe=""), path)
 
 
-def filled_body(body: Any, values: Mapping[str, str]) -> Any:
-    """The body with its texts filled, in one pass: a value that looks like a placeholder stays text."""
+def filled_body(body: Any, values: Mapping[str, str], image_urls: list[str]) -> Any:
+    """The body with its texts filled, in one pass: a value that looks like a placeholder stays text.
+
+    ``{image_url}`` is the first of ``image_urls``.
+    """
+    if body == _LIST:
+        return image_urls
+    values = {**values, "image_url": image_urls[0]}
     if isinstance(body, str):
         return _PLACEHOLDER.sub(lambda match: values[match[1]], body)
     if isinstance(body, Mapping):
-        return {name: filled_body(value, values) for name, value in body.items()}
+        return {name: filled_body(value, values, image_urls) for name, value in body.items()}
     if isinstance(body, list | tuple):
-        return [filled_body(value, values) for value in body]
+        return [filled_body(value, values, image_urls) for value in body]
     return body
 
 

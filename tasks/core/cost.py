@@ -40,7 +40,7 @@ class CostEstimate:
 def estimate_cost(
     images: int, model: ModelSpec, preferences: Preferences, fallbacks: Iterable[ModelSpec] = ()
 ) -> CostEstimate:
-    """Cost of so many images of one model, from its list price, and from those of its fallbacks."""
+    """Cost of so many images of one model, from its list price and surcharge, and from those of its fallbacks."""
     price = model.price_usd_micros
     if price is None:
         return CostEstimate(unpriced=images)
@@ -88,7 +88,7 @@ def manual_cost(images: int, manual: ManualDesign) -> ManualCost:
 
 @dataclass(frozen=True, slots=True)
 class CostRow:
-    """One line of the table: list prices by model alias, ``None`` where a model has no price; manual beside them."""
+    """One line of the table: amounts by model alias, ``None`` where a model has no price; manual beside them."""
 
     images: int
     usd_micros_by_model: Mapping[str, int | None]
@@ -98,7 +98,7 @@ class CostRow:
 def cost_table(
     models: Iterable[ModelSpec], manual: ManualDesign, volumes: Iterable[int] = ARTICLE_VOLUMES
 ) -> tuple[CostRow, ...]:
-    """The article's table: numbers of images × models at list price, manual design beside them."""
+    """The article's table: numbers of images × models at list price and surcharge, manual design beside them."""
     prices = {model.alias: model.price_usd_micros for model in models}
     return tuple(
         CostRow(

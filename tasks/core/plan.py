@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tasks.core.pictures import Size
+from tasks.core.references import Reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,8 @@ class PlannedImage:
     """One image to be bought and published; everything a worker needs is decided here.
 
     ``size`` is what will be published; ``native_size`` what the model is asked for, through ``parameters``
-    (the provider's own names and values). ``fingerprint`` is 64 hexadecimal characters.
+    (the provider's own names and values). ``fingerprint`` is 64 hexadecimal characters. ``references`` are the pictures
+    to start from, in their order.
     """
 
     line: int
@@ -53,6 +55,7 @@ class PlannedImage:
     parameters: Mapping[str, str]
     fingerprint: str
     row: Mapping[str, str]
+    references: tuple[Reference, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,8 @@ class PlanOptions:
     use: str | None = None
     column_map: Mapping[str, str] = field(default_factory=dict)
     key_column: str | None = None
+    variants: int = 1
+    """How many pictures each row gets that does not say so itself."""
     fresh: str = ""
     """A nonce that makes every fingerprint new (``--fresh``); empty to reuse what was bought before."""
     decided: bool = False

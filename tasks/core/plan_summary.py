@@ -45,6 +45,8 @@ class PlanSummary:
     by_template: Counter[str] = field(default_factory=Counter)
     to_buy: Counter[str] = field(default_factory=Counter)
     drawings: Counter[Drawing] = field(default_factory=Counter)
+    references: set[str] = field(default_factory=set)
+    """Digests of the pictures to start from."""
     first_images: list[PlannedImage] = field(default_factory=list)
     first_problems: list[RowProblem] = field(default_factory=list)
     _shared: set[str] = field(default_factory=set)
@@ -63,6 +65,7 @@ class PlanSummary:
         self.images += 1
         self.by_model[image.model] += 1
         self.by_template[image.template] += 1
+        self.references.update(each.sha256 for each in image.references)
         self.drawings[Drawing(image.model, image.size, image.native_size)] += 1
         if len(self.first_images) < self.samples:
             self.first_images.append(image)

@@ -16,11 +16,13 @@ from tasks.core.key_register import KeyRegister
 from tasks.core.pictures import Size
 from tasks.core.plan import PlannedImage, PlanOptions, Row, RowProblem
 from tasks.core.reading import Reading
+from tasks.core.references import SKU, Find, Reference, UnusableReference, find_none, key_of, named, too_many
 from tasks.core.sizes import NativeSize, native
 
 DEFAULT_KEY_PATTERN = "{prefix}/{sku}-{fingerprint8}.{ext}"
 MAX_VARIANTS = 10
 
+_VARIANTS_RANGE = f"it is a whole number from 1 to {MAX_VARIANTS}"
 _VARIANTS = {str(count): count for count in range(1, MAX_VARIANTS + 1)}
 
 
@@ -42,14 +44,16 @@ class _Order:
     model: ModelSpec
     prompt: str
     size: Size
+    references: tuple[Reference, ...]
 
 
 class Planner:
     """Turns rows into images. What does not change from row to row is decided when it is built.
 
-    ``columns`` are the source's; ``key_pattern`` is the one that the pictures will be published under. Raises
-    InputError for an unknown template, model or use and for a field without a column, ConfigurationError for a
-    bad pattern. It remembers the keys it has seen: take one planner for one source.
+    ``columns`` are the source's; ``key_pattern`` is the one that the pictures will be published under; ``find`` gives
+    the pictures that a row starts from. Raises InputError for an unknown template, model or use, a number of variants
+    that is out of range and a field without a column, ConfigurationError for a bad pattern. It remembers the keys it
+    has seen: take one planner for one source.
     """
 
     def __init__(
@@ -58,10 +62,14 @@ class Planner:
         options: PlanOptions,
         columns: Sequence[str],
         key_pattern: str = DEFAULT_KEY_PATTERN,
+        find: Find = find_none,
     ) -> None:
         keys.check_pattern(key_pattern)
+        if not 1 <= options.variants <= MAX_VARIANTS:
+            raise InputError(f"variants is {options.variants}; {_VARIANTS_RANGE}")
         self._catalogue = catalogue
         self._options = options
+        self._find = find
         self._columns = Columns(columns, options.column_map)
         self._keys = KeyRegister(self._key_column(), key_pattern)
         self._models = ModelChoice(catalogue, options)
@@ -80,6 +88,15 @@ class Planner:
     def field_columns(self) -> Mapping[str, str | None]:
         """Field → the column that feeds it, ``None`` for the template's default. The key stands first, as ``sku``."""
         return {"sku": self._keys.column} | {source.field: source.column for source in self._main.sources}
+
+    @property
+    def reads_references(self) -> bool:
+        """Whether rows may name pictures to start from."""
+        return "reference" in self._main.overrides
+
+    def references_of(self, row: Row | RowProblem) -> tuple[str, ...]:
+        """The names of the pictures that a row starts from, so that they can be fetched ahead of it."""
+        return named(row.values.get(self._main.overrides.get("reference", ""), ""))
 
     def plan_row(self, row: Row | RowProblem) -> RowPlan:
         """Plan one row; a problem that the source has found already is handed through."""
@@ -140,19 +157,36 @@ class Planner:
         """Make the row's images. Everything is read before giving up, so that all problems are reported."""
         values = _values(reading, bound)
         size = _size(reading, bound, values)
-        variants = _variants(reading, bound)
-        _check_reference(reading, bound)
+        variants = _variants(reading, bound, self._options.variants)
+        references = self._references(reading, bound, model)
         prompt = "" if values is None else prompts.render(bound.spec.prompt, values).strip()
         if len(prompt) > model.max_prompt_chars:
             message = f"the prompt has {len(prompt):,} characters; {model.alias} takes {model.max_prompt_chars:,}"
             reading.report(None, message, "Shorten the values of this row, or choose another model.")
         if reading.problems or size is None:
             return ()
-        order = _Order(key, bound.spec, model, prompt, size)
+        order = _Order(key, bound.spec, model, prompt, size, references)
         drawn = self._native(model, size)
         images = tuple(self._image(reading.row, order, drawn, variant) for variant in range(1, variants + 1))
         self._keys.claim_outputs(reading, images)
         return images
+
+    def _references(self, reading: Reading, bound: BoundTemplate, model: ModelSpec) -> tuple[Reference, ...]:
+        """The pictures that the row starts from; those that cannot be had are reported."""
+        column = bound.overrides.get("reference")
+        names = named(reading.value(column))
+        if len(names) > model.references:
+            reading.report(column, *too_many(len(names), model, self._catalogue.models.values()))
+            return ()
+        found = []
+        for name in names:
+            if name.startswith(SKU) and not self._keys.may_start_from(reading, column, key_of(name)):
+                continue
+            try:
+                found.append(self._find(name))
+            except UnusableReference as error:
+                reading.report(column, error.message, error.mend)
+        return tuple(found)
 
     def _image(self, row: Row, order: _Order, drawn: NativeSize, variant: int) -> PlannedImage:
         return PlannedImage(
@@ -172,10 +206,12 @@ class Planner:
                 prompt=order.prompt,
                 size=order.size,
                 parameters=drawn.parameters,
+                references=tuple(reference.sha256 for reference in order.references),
                 variant=variant,
                 fresh=self._options.fresh,
             ),
             row=row.values,
+            references=order.references,
         )
 
     def _native(self, model: ModelSpec, size: Size) -> NativeSize:
@@ -219,17 +255,10 @@ def _parsed_size(reading: Reading, column: str | None, text: str, mend: str) -> 
         return None
 
 
-def _variants(reading: Reading, bound: BoundTemplate) -> int:
-    """How many pictures of the same prompt; 1 when the column is absent, empty, or wrong and reported."""
+def _variants(reading: Reading, bound: BoundTemplate, default: int) -> int:
+    """How many pictures of the same prompt; the default when the column is absent, empty, or wrong and reported."""
     column = bound.overrides.get("variants")
     text = reading.value(column)
     if text and text not in _VARIANTS:
-        reading.report(column, f"variants is a whole number from 1 to {MAX_VARIANTS}", not_meant("variants"))
-    return _VARIANTS.get(text, 1)
-
-
-def _check_reference(reading: Reading, bound: BoundTemplate) -> None:
-    """Pictures to start from need a model for edits; until providers take them, they are refused."""
-    column = bound.overrides.get("reference")
-    if reading.value(column):
-        reading.report(column, "reference pictures are not yet supported", not_meant("reference"))
+        reading.report(column, f"variants is {text!r}; {_VARIANTS_RANGE}", not_meant("variants"))
+    return _VARIANTS.get(text, default)

@@ -66,7 +66,11 @@ class Preferences(Strict):
     staging_keep_hours: Annotated[float, Field(ge=0)] = 72.0
     min_free_disk_megabytes: Annotated[int, Field(ge=0)] = 100
 
+    webhook_give_up_hours: Annotated[float, Field(gt=0)] = 24.0
+    allow_private_webhook_urls: bool = False
+
     allow_private_provider_urls: bool = False
+    reference_folders: tuple[str, ...] = ()
 
     krw_per_usd: Annotated[Decimal, Field(gt=0)] = Decimal(1400)
     usd_per_credit: Dollars | None = None

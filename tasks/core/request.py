@@ -24,6 +24,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "use": (str,),
     "column_map": (Mapping,),
     "key_column": (str,),
+    "variants": (int,),
     "limit": (int,),
     "encoding": (str,),
     "name": (str,),
@@ -34,6 +35,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "idempotency_key": (str,),
     "priority": (str,),
     "hold_publish": (bool,),
+    "webhook": (str,),
 }
 
 
@@ -48,9 +50,11 @@ class Request:
 
     ``allow_unpriced`` lets models be bought from whose price nobody has set: they count as nothing.
     ``use`` is hero, bulk, edit or prototype; ``column_map`` is field → column; ``limit`` takes the first rows.
+    ``variants`` is how many pictures a row gets that does not say so itself.
     ``idempotency_key``: a second submission under the same key returns the first one's batch.
     ``priority`` is low, normal or high. With ``hold_publish`` pictures wait before the CMS is written, for somebody
-    to look at them. Raises InputError for an option that cannot be meant.
+    to look at them. ``webhook`` is a URL that is told of each state that a picture reaches.
+    Raises InputError for an option that cannot be meant.
     """
 
     source: Source
@@ -59,6 +63,7 @@ class Request:
     use: str | None = None
     column_map: Mapping[str, str] = field(default_factory=dict)
     key_column: str | None = None
+    variants: int = 1
     limit: int | None = None
     encoding: str | None = None
     name: str | None = None
@@ -70,6 +75,7 @@ class Request:
     idempotency_key: str | None = None
     priority: str = "normal"
     hold_publish: bool = False
+    webhook: str | None = None
 
     def __post_init__(self) -> None:
         for name, kinds in _KINDS.items():

@@ -14,6 +14,7 @@ UPLOAD_S3 = f"{PREFIX}.upload_s3"
 PATCH_CMS = f"{PREFIX}.patch_cms"
 SLACK_SUMMARY = f"{PREFIX}.slack_summary"
 SWEEP = f"{PREFIX}.sweep"
+SEND_EVENTS = f"{PREFIX}.send_events"
 
 DELIVER_QUEUE = f"{PREFIX}.deliver"
 CONTROL_QUEUE = f"{PREFIX}.control"

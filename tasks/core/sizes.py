@@ -53,7 +53,7 @@ def _by_aspect_ratio(rule: AspectSizes, asked: Size) -> NativeSize:
     shape, resolution = min(
         candidates, key=lambda choice: _preference(candidates[choice], parse_ratio(choice[0]), asked)
     )
-    return NativeSize(candidates[shape, resolution], {"aspect_ratio": shape, "resolution": resolution})
+    return NativeSize(candidates[shape, resolution], {"aspect_ratio": shape, rule.parameter: resolution})
 
 
 def _stretched(side: int, ratio: float) -> Size:

@@ -7,7 +7,6 @@ HMAC-SHA256 over ``id.timestamp.body``, as ``v1,<base64>``.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
 from collections.abc import Mapping
@@ -67,7 +66,7 @@ def _key(secret: str) -> bytes:
         encoded = secret.removeprefix(_PREFIX)
         try:
             key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
-        except binascii.Error as error:
+        except ValueError as error:
             raise ConfigurationError("a webhook secret begins with whsec_ and goes on in no base64") from error
     if not key:
         raise ConfigurationError("a webhook secret is empty")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from tasks.core.events import Standing
 from tasks.core.limits import LimitState
 from tasks.core.outages import Outage
 from tasks.core.states import ACTIVE, State
@@ -61,6 +62,8 @@ class BatchSummary:
     """planning, refused, started or cancelled."""
     problems: tuple[str, ...] = ()
     """Why it was refused: a sentence, then each problem."""
+    webhook: Standing | None = None
+    """How it stands with the batch's webhook, where it has one and anybody asked."""
     unpriced: tuple[str, ...] = ()
     """Those of ``models`` without a price: of their calls only what the provider reports is counted as spent."""
     fallbacks: tuple[Fallback, ...] = ()

@@ -16,7 +16,7 @@ class ImageView:
 
     ``thumbnail`` is a small JPEG, PNG or WebP file of the picture, made once, when the picture was.
     ``row`` is the source row, column → text, in the order of its columns. ``asked_model`` is the model that a fallback
-    has taken the place of.
+    has taken the place of. ``references`` are the names of the pictures that it starts from.
     """
 
     line: int
@@ -41,6 +41,7 @@ class ImageView:
     created_at: datetime | None = None
     published_at: datetime | None = None
     asked_model: str | None = None
+    references: tuple[str, ...] = ()
     thumbnail: bytes | None = field(default=None, repr=False)
 
 

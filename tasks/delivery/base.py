@@ -8,10 +8,18 @@ from tasks.core.health import Health
 
 
 class Cms(Protocol):
-    """Where ``patch_cms`` writes the picture's URL."""
+    """Where ``patch_cms`` writes the picture's URL.
 
-    def write(self, key: str, image_url: str) -> str:
-        """Write the URL into the record of ``key``; return a short receipt for the ledger.
+    ``takes_list``: a record has room for the pictures of all variants, and not for the first alone.
+    """
+
+    @property
+    def takes_list(self) -> bool:
+        """See above."""
+        ...
+
+    def write(self, key: str, image_urls: list[str]) -> str:
+        """Write the URLs into the record of ``key``, at least one; return a short receipt for the ledger.
 
         A write counts only when it is verified. Raises StepError of the fitting class.
         """

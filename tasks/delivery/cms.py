@@ -7,7 +7,7 @@ from typing import Any
 from tasks.core.cms_preset import CmsPreset, Echo, EchoIfPresent, ReadBack, field_of, filled_body, filled_path
 from tasks.core.errors import Account, Invalid, Overloaded, RateLimited, StepError
 from tasks.core.health import Health
-from tasks.delivery.http import Answer, HttpCaller, TokenAuth, checked_base_url, checked_token
+from tasks.http_calls import Answer, HttpCaller, TokenAuth, checked_base_url, checked_token
 
 _PASSING_STATUSES = {408, 423, 425}
 _ACCOUNT_STATUSES = {401, 402, 403}
@@ -26,16 +26,21 @@ class HttpCms:
         auth = TokenAuth(preset.auth, checked_token(token, "CMS_TOKEN")) if token else None
         self._http = HttpCaller("the CMS", "CMS_URL", auth=auth, total_seconds=total_seconds)
 
-    def write(self, key: str, image_url: str) -> str:
+    @property
+    def takes_list(self) -> bool:
+        """Whether the preset's body has a place for all variants."""
+        return self.preset.takes_list
+
+    def write(self, key: str, image_urls: list[str]) -> str:
         """Write, verify, and return a receipt like ``PATCH 200, echoed``. Raises StepError of the fitting class."""
-        values = {"sku": key, "image_url": image_url}
+        values = {"sku": key}
         if self.preset.lookup:
             values["id"] = self._looked_up(key)
         path = filled_path(self.preset.path, values)
-        answer = self._call(self.preset.method, path, key, filled_body(self.preset.body, values))
+        answer = self._call(self.preset.method, path, key, filled_body(self.preset.body, values, image_urls))
         if answer.status in self.preset.missing_statuses:
             raise _missing(key, f"it answered {answer.status}")
-        return f"{self.preset.method} {answer.status}, {self._verified(answer, values)}"
+        return f"{self.preset.method} {answer.status}, {self._verified(answer, values, image_urls)}"
 
     def check(self) -> Health:
         """Ask for the preset's ``check_path``; any answer but a refusal or a failure will do."""
@@ -59,9 +64,9 @@ class HttpCms:
             raise _missing(key, "looking it up found nothing")
         return str(found)
 
-    def _verified(self, answer: Answer, values: dict[str, str]) -> str:
+    def _verified(self, answer: Answer, values: dict[str, str], expected: list[str]) -> str:
         """How the write was seen to have happened, in a word. Raises Invalid when it was not."""
-        verify, expected, key = self.preset.verify, values["image_url"], values["sku"]
+        verify, key = self.preset.verify, values["sku"]
         if isinstance(verify, EchoIfPresent):
             return _echoed_if_present(verify, answer, expected, key)
         if isinstance(verify, ReadBack):
@@ -79,9 +84,11 @@ class HttpCms:
 
 
 class RecordedCms:
-    """No CMS is configured: the URL stays in the ledger and the report, and nothing is called."""
+    """No CMS is configured: the URLs stay in the ledger and the report, and nothing is called."""
 
-    def write(self, key: str, image_url: str) -> str:  # noqa: ARG002 – the ledger has both already
+    takes_list = True
+
+    def write(self, key: str, image_urls: list[str]) -> str:  # noqa: ARG002 – the ledger has both already
         """Do nothing, and say so."""
         return "recorded, CMS_URL is not set"
 
@@ -90,7 +97,7 @@ class RecordedCms:
         return Health("cms", "off", "CMS_URL is not set: URLs are recorded in the ledger and the report", "set CMS_URL")
 
 
-def _echoed_if_present(verify: EchoIfPresent, answer: Answer, expected: str, key: str) -> str:
+def _echoed_if_present(verify: EchoIfPresent, answer: Answer, expected: list[str], key: str) -> str:
     if answer.body.lstrip()[:1] == b"<":  # a login page, or a site's start page that answers to everything
         raise Account("the CMS answered with a web page; CMS_URL must be the address of its API")
     echoes = [(name, field_of(answer.json(), name)) for name in verify.fields]
@@ -100,14 +107,15 @@ def _echoed_if_present(verify: EchoIfPresent, answer: Answer, expected: str, key
     return "echoed" if present else "not echoed"
 
 
-def _demand_echo(verify: Echo, answer: Answer, expected: str, key: str) -> None:
+def _demand_echo(verify: Echo, answer: Answer, expected: list[str], key: str) -> None:
     _demand(field_of(answer.json(), verify.field), expected, key, verify.field)
 
 
-def _demand(found: Any, expected: str, key: str, field: str) -> None:
+def _demand(found: Any, expected: list[str], key: str, field: str) -> None:
+    """A field holds the first URL, or all of them where it is a list. Raises Invalid for anything else."""
     if found is None:
         raise Invalid(f"the CMS dropped the field: its answer for {key!r} has no {field}; add the field to the CMS")
-    if found != expected:
+    if found != (expected if isinstance(found, list) else expected[0]):
         raise Invalid(f"the CMS holds {str(found)[:200]!r} in {field} of {key!r}, not the URL that was sent")
 
 

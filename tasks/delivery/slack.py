@@ -7,8 +7,8 @@ from typing import Any
 
 from tasks.core.errors import Account, Invalid, Overloaded, RateLimited, StepError
 from tasks.core.health import Health
-from tasks.delivery.http import Answer, HttpCaller, checked_base_url
 from tasks.delivery.slack_text import as_text
+from tasks.http_calls import Answer, HttpCaller, checked_base_url
 
 _log = logging.getLogger(__name__)
 

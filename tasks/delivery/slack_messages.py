@@ -12,6 +12,7 @@ from datetime import UTC, datetime, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from tasks.core.events import Standing
 from tasks.core.going_on import command
 from tasks.core.holds import Hold
 from tasks.core.limits import LimitState, format_rate
@@ -100,6 +101,7 @@ def finished(summary: BatchSummary, *, language: Language = "ko", timezone: str 
         *_found_limits(summary.limits, say),
         *_reasons(say.failures, failed, say),
         *_reasons(say.waits, waits, say, summary.batch_id),
+        *_webhook(summary.webhook, say),
         *_report(summary.report_url, say),
         _context([_when(summary, timezone), f"{say.batch} {code(summary.batch_id)}", _round(summary, say)]),
     ]
@@ -210,6 +212,14 @@ def _reason(group: FailureGroup, say: Words) -> str:
 def _way_on(group: FailureGroup, batch_id: str, say: Words) -> str:
     wanted = command(group, batch_id)
     return f"\n{say.by_itself}" if wanted is None else f"\n{say.way_on} {code(wanted)}"
+
+
+def _webhook(standing: Standing | None, say: Words) -> list[Block]:
+    """A line when the batch's webhook does not take what it is told."""
+    if standing is None or standing.error is None:
+        return []
+    line = say.webhook_given_up if standing.gave_up else say.webhook_untold
+    return [_section(f"🔕 {line.format(events=f'{standing.untold:,}')}\n{code(standing.error, 240)}")]
 
 
 def _report(url: str | None, say: Words) -> list[Block]:

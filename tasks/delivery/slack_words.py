@@ -54,6 +54,8 @@ class Words:
     seconds: str
     found_limit: str
     found_where_none: str
+    webhook_untold: str
+    webhook_given_up: str
     delivery_held: str
     delivery_waits: str
     delivery_goes_on: str
@@ -98,6 +100,8 @@ KOREAN = Words(
     seconds="{seconds}초",
     found_limit="{model}: 제공사가 분당 약 {found}장까지 허용합니다 (설정값 {configured}장)",
     found_where_none="{model}: 제공사가 분당 약 {found}장까지 허용합니다 (설정값 없음)",
+    webhook_untold="웹훅이 응답하지 않아 알림 {events}건을 다시 보냅니다",
+    webhook_given_up="웹훅 알림을 중단했습니다 (보내지 못한 알림 {events}건)",
     delivery_held="{destination} 전송을 {since}부터 보류합니다",
     delivery_waits="결제된 이미지는 잃지 않습니다. 복구되면 자동으로 이어서 전송하며, 따로 하실 일은 없습니다.",
     delivery_goes_on="{destination} 전송을 다시 시작했습니다 (보류 시간 {duration})",
@@ -163,6 +167,8 @@ ENGLISH = Words(
     seconds="{seconds} s",
     found_limit="{model}: the provider allows about {found} a minute, {configured} are configured",
     found_where_none="{model}: the provider allows about {found} a minute, none is configured",
+    webhook_untold="The webhook takes nothing; it will be told again (events: {events})",
+    webhook_given_up="The webhook is told nothing more (events left: {events})",
     delivery_held="Delivery to {destination} is held since {since}",
     delivery_waits="No paid picture is lost: they wait, and delivery goes on by itself when it is back.",
     delivery_goes_on="Delivery to {destination} goes on, after {duration}",

@@ -15,6 +15,7 @@ from tasks.core.dispatch import Ticket
 from tasks.core.errors import LeaseLost, Superseded
 from tasks.core.holds import WHOLE, Reason
 from tasks.core.pictures import Size
+from tasks.core.references import Reference
 from tasks.core.states import BOUGHT, State
 from tasks.ledger import holding
 from tasks.ledger.engine import Ledger
@@ -37,7 +38,7 @@ _LEASED = select(worker.c.id).where(worker.c.id == bindparam("the_worker"), work
 _NEEDED = (
     *("id", "batch_id", "dispatch_no", "fence", "state", "attempts", "unknowns", "model"),
     *("delivery_starts", "fingerprint"),
-    *("key", "prompt", "width", "height", "native_size", "parameters"),
+    *("key", "prompt", "width", "height", "native_size", "parameters", "reference"),
 )
 _LOAD: Select[Any] = (
     select(*(image.c[name] for name in _NEEDED), _LEASED.label("leased"), _HELD_BY.label("held_by"))
@@ -304,4 +305,5 @@ def _claim(  # noqa: PLR0913, PLR0917 – what the claim has changed of the row
         price_usd_micros=price,
         spec=spec,
         budget_day=budget_day,
+        references=tuple(Reference(**each) for each in row.reference or ()),
     )

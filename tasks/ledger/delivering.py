@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -32,9 +33,13 @@ _OF_PICTURE = ("staging_key", "content_type", "extension", "size_bytes", "sha256
 _OF_BATCH = (batch.c.key_pattern, batch.c.hold_publish)
 # The hold of a model is about buying.
 _STOPPED_BY = select(hold.c.reason).where(hold.c.batch_id == image.c.batch_id, hold.c.model == WHOLE)
+_sibling = image.alias()
+_HAS_VARIANTS = select(_sibling.c.id).where(
+    _sibling.c.batch_id == image.c.batch_id, _sibling.c.key == image.c.key, _sibling.c.variant != image.c.variant
+)
 _LOAD = (
     select(*(image.c[name] for name in _OF_IMAGE), *(picture.c[name] for name in _OF_PICTURE), *_OF_BATCH)
-    .add_columns(_STOPPED_BY.scalar_subquery().label("stopped_by"))
+    .add_columns(_STOPPED_BY.scalar_subquery().label("stopped_by"), _HAS_VARIANTS.exists().label("has_variants"))
     .join(batch, batch.c.id == image.c.batch_id)
     .outerjoin(picture, picture.c.fingerprint == image.c.fingerprint)
     .where(image.c.id == bindparam("the_image"))
@@ -86,18 +91,41 @@ def load(ledger: Ledger, ticket: Ticket, step: StepName) -> Delivery | None:
         size_bytes=row.size_bytes,
         sha256=row.sha256,
         public_url=row.public_url,
+        has_variants=row.has_variants,
         hold_publish=row.hold_publish,
         starts=row.delivery_starts,
         stopped_by=row.stopped_by,
     )
 
 
+@dataclass(frozen=True, slots=True)
+class UploadedVariant:
+    """One of a row's pictures that is public. ``published``: its own write into the CMS is done."""
+
+    variant: int
+    public_url: str
+    published: bool
+
+
+def uploaded_variants(ledger: Ledger, delivery: Delivery) -> list[UploadedVariant]:
+    """The pictures of a row that are public and that nobody is still to look at, in order."""
+    mine = (image.c.batch_id == delivery.batch_id, image.c.key == delivery.key, image.c.public_url.is_not(None))
+    public = image.c.state.in_((State.UPLOADED, State.PUBLISHED))
+    query = select(image.c.variant, image.c.public_url, image.c.state).where(*mine, public)
+    with ledger.read() as connection:
+        rows = connection.execute(query.order_by(image.c.variant)).all()
+    return [UploadedVariant(row.variant, row.public_url, row.state == State.PUBLISHED) for row in rows]
+
+
 def needs_staging(ledger: Ledger) -> bool:
-    """Whether a picture that was bought is still to be uploaded, for any batch."""
+    """Whether a picture that was bought is still to be uploaded, for any batch, or one to start from is waited for."""
     waits = (State.PLANNED, State.QUEUED, State.GENERATED, State.HELD)
     bought = select(image.c.id).join(picture, picture.c.fingerprint == image.c.fingerprint).where(picture.c.bought)
+    starts = select(image.c.id).where(image.c.reference.is_not(None))
     with ledger.read() as connection:
-        return connection.execute(bought.where(image.c.state.in_(waits)).limit(1)).first() is not None
+        return any(
+            connection.execute(some.where(image.c.state.in_(waits)).limit(1)).first() for some in (bought, starts)
+        )
 
 
 def count_start(ledger: Ledger, delivery: Delivery, step: StepName) -> None:

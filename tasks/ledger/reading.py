@@ -203,6 +203,7 @@ def _view(row: Row[*tuple[Any, ...]], jpeg: bytes | None) -> ImageView:
         asked_model=row.asked_model,
         created_at=row.created_at,
         published_at=row.published_at,
+        references=tuple(each["name"] for each in row.reference or ()),
         thumbnail=jpeg,
         row=row.row,
     )

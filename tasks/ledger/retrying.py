@@ -76,7 +76,10 @@ def planned_by(ledger: Ledger, batch_id: str) -> PlannedBy:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """An image that would be done again, as it is planned now. ``row`` is its source row, column → text."""
+    """An image that would be done again, as it is planned now. ``row`` is its source row, column → text.
+
+    ``reference`` are the pictures that it starts from, as :class:`tasks.core.references.Reference` has them.
+    """
 
     id: int
     line: int
@@ -84,6 +87,7 @@ class Chosen:
     template: str
     model: str
     row: Mapping[str, str]
+    reference: Sequence[Mapping[str, str]] | None
 
 
 def chosen(ledger: Ledger, batch_id: str, selection: Selection) -> Iterator[Chosen]:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from tasks.core.pictures import Size
+from tasks.core.references import Reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +17,8 @@ class Claim:
 
     ``fence`` grows with every claim of the image: whoever settles with an old one is too late.
     ``price_usd_micros`` is what is reserved, also in the model's ``budget_day`` where it has such a budget.
-    ``spec`` is the model as frozen into the batch. ``later``: the provider answers later, so the claim has a job.
+    ``spec`` is the model as frozen into the batch, ``references`` are the pictures to start from. ``later``: the
+    provider answers later, so the claim has a job.
     """
 
     image_id: int
@@ -34,6 +36,7 @@ class Claim:
     price_usd_micros: int
     spec: Mapping[str, Any]
     budget_day: str | None = None
+    references: tuple[Reference, ...] = ()
     later: bool = False
 
 
@@ -59,7 +62,7 @@ class Job:
 class Delivery:
     """What the upload and patch steps need to know of an image. ``staging_key`` and the like are its picture's.
 
-    ``hold_publish``: somebody looks at it before the CMS is written.
+    ``has_variants``: its row has other pictures too. ``hold_publish``: somebody looks at it before the CMS is written.
     ``starts`` counts starts without an end, once a message of the image was lost; ``None`` while nothing was.
     ``stopped_by``: its batch is on hold as a whole (:class:`tasks.core.holds.Reason`), so the step must not go on.
     """
@@ -80,6 +83,7 @@ class Delivery:
     size_bytes: int
     sha256: str | None
     public_url: str | None
+    has_variants: bool
     hold_publish: bool
     starts: int | None
     stopped_by: str | None = None

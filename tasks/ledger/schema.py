@@ -17,7 +17,10 @@ What each table is for:
 * ``model_day`` the money of a model that has a budget for each day.
 * ``revision`` what an image was before a retry or a fallback: its end, and what it was made by.
 * ``job``      one row per call that a provider answers later: what it takes to ask about it, and to go on after it.
-* ``event``    what a batch's own webhook is still to be told, or has been.
+* ``webhook``  one row per batch that tells somebody of itself: whom, who is just telling, and how that goes.
+* ``event``    what a batch's webhook is still to be told, or has been. A trigger writes those of images.
+* ``reference`` pictures to start from that lie in staging, by the digest of their bytes.
+* ``reference_use`` which rows of a batch start from which of them.
 """
 
 from __future__ import annotations
@@ -123,7 +126,6 @@ batch = Table(
     Column("reserved_usd_micros", BigInteger, nullable=False),
     Column("spent_usd_micros", BigInteger, nullable=False),
     Column("hold_publish", Boolean, nullable=False, server_default=false()),  # a person looks before the CMS is written
-    Column("webhook_url", Text),  # whom to tell of each state that an image reaches
     Column("created_at", UtcDateTime, nullable=False),
     _time("started_at"),
 )
@@ -208,6 +210,16 @@ Index(
     *(image.c.batch_id, image.c.asked_model, image.c.model, image.c.state),
     sqlite_where=FELL_BACK,
     postgresql_where=FELL_BACK,
+)
+
+PUBLISHED = _in_states({State.PUBLISHED})
+"""The index below finds the newest picture of a key."""
+
+Index(
+    "ix_imagechord_image_published",
+    *(image.c.key, image.c.created_at),
+    sqlite_where=PUBLISHED,
+    postgresql_where=PUBLISHED,
 )
 
 attempt = Table(
@@ -351,6 +363,40 @@ job = Table(
 OPEN = job.c.ended_at.is_(None)
 Index("ix_imagechord_job_open", job.c.look_at, sqlite_where=OPEN, postgresql_where=OPEN)
 
+webhook = Table(
+    "imagechord_webhook",
+    metadata,
+    Column("batch_id", String(32), ForeignKey(batch.c.id), primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("sender_id", String(36)),  # the worker that sends its events just now
+    _time("leased_until"),  # then another one may, whatever has become of it
+    Column("failures", Integer, nullable=False, server_default="0"),  # tries in a row that told nothing
+    _time("not_before"),
+    _time("gave_up_at"),  # it is told nothing more
+    Column("error_message", Text),
+    Column("begun_round", Integer, nullable=False, server_default="0"),  # the last one whose begin is an event
+    Column("ended_round", Integer, nullable=False, server_default="0"),
+)
+
+reference = Table(
+    "imagechord_reference",
+    metadata,
+    Column("sha256", String(64), primary_key=True),
+    Column("staging_key", Text, nullable=False),  # another one each time that it is put there
+    Column("staged_at", UtcDateTime, nullable=False),  # or asked for since
+    Column("leaving", Boolean, nullable=False, server_default=false()),  # it is being removed: nobody may use it
+    Index(None, "staged_at", "sha256"),
+)
+
+reference_use = Table(
+    "imagechord_reference_use",
+    metadata,
+    Column("sha256", String(64), primary_key=True),
+    Column("batch_id", String(32), ForeignKey(batch.c.id), primary_key=True),
+    Column("key", String(400), primary_key=True),
+    Index(None, "batch_id"),
+)
+
 event = Table(
     "imagechord_event",
     metadata,
@@ -358,7 +404,7 @@ event = Table(
     Column("batch_id", String(32), ForeignKey(batch.c.id), nullable=False),
     Column("image_id", _Id),  # null: about the batch
     Column("type", String(40), nullable=False),  # image.published, batch.finished, …
-    Column("details", JSON(none_as_null=True)),
+    Column("details", JSON, nullable=False),  # what was so when it happened
     Column("happened_at", UtcDateTime, nullable=False),
     Column("attempts", Integer, nullable=False, server_default="0"),
     _time("not_before"),

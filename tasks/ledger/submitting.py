@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,8 +12,9 @@ from sqlalchemy import Connection, delete, false, literal_column, select, update
 from tasks.core.errors import Superseded
 from tasks.core.plan import PlannedImage, RowProblem
 from tasks.core.states import ACTIVE, WAITING, State
+from tasks.ledger import events
 from tasks.ledger.engine import Ledger
-from tasks.ledger.schema import batch, image, skipped_row, source_part
+from tasks.ledger.schema import batch, image, reference_use, skipped_row, source_part, webhook
 from tasks.ledger.upsert import insert_new
 
 CHUNK = 1000
@@ -39,6 +40,7 @@ class NewBatch:
     budget_usd_micros: int | None = None
     priority: str = "normal"
     hold_publish: bool = False
+    webhook: str | None = None
 
     @property
     def values(self) -> dict[str, Any]:
@@ -80,6 +82,8 @@ def create_batch(ledger: Ledger, new: NewBatch) -> str:
 def insert_batch(connection: Connection, new: NewBatch, **more: Any) -> str:
     """Write the row, with ``more`` columns; returns its id, or that of the batch that has its idempotency key."""
     if insert_new(connection, batch, [batch.c.idempotency_key], new.values | more):
+        if new.webhook is not None:
+            events.add_webhook(connection, new.id, new.webhook)
         return new.id
     return str(connection.scalar(select(batch.c.id).where(batch.c.idempotency_key == new.idempotency_key)))
 
@@ -109,10 +113,19 @@ def hold(ledger: Ledger, connection: Connection, batch_id: str, planner_no: int)
 def add_images(ledger: Ledger, batch_id: str, images: Sequence[PlannedImage], planner_no: int = 0) -> None:
     """Insert up to :data:`CHUNK` planned images. Raises Superseded as :func:`hold` does."""
     now = datetime.now(UTC)
-    mine = {"batch_id": batch_id, "created_at": now, "moved_at": now}
+    mine: dict[str, Any] = {"batch_id": batch_id, "created_at": now, "moved_at": now}
     with ledger.write() as connection:
         hold(ledger, connection, batch_id, planner_no)
+        mine["notifies"] = events.notifies(connection, batch_id)
         connection.execute(_INSERT, [image_values(planned) | mine for planned in images])
+        if uses := _uses(batch_id, images):
+            connection.execute(reference_use.insert(), uses)
+
+
+def _uses(batch_id: str, images: Iterable[PlannedImage]) -> list[dict[str, str]]:
+    """Which rows start from which pictures; all variants of a row start from the same."""
+    used = {(each.sha256, planned.key): None for planned in images for each in planned.references}
+    return [{"sha256": sha256, "batch_id": batch_id, "key": key} for sha256, key in used]
 
 
 # What all new images have in common stands in the statement: preparing parameters is what inserting costs.
@@ -137,6 +150,7 @@ def image_values(planned: PlannedImage) -> dict[str, Any]:
         "parameters": dict(planned.parameters),
         "fingerprint": planned.fingerprint,
         "row": dict(planned.row),
+        "reference": [asdict(each) for each in planned.references] or None,
     }
 
 
@@ -191,13 +205,15 @@ def discard(ledger: Ledger, batch_id: str) -> None:
         if connection.scalar(planning.with_for_update()) is None:
             return
         clear(connection, batch_id)
-        connection.execute(delete(source_part).where(source_part.c.batch_id == batch_id))
+        for table in (source_part, webhook):
+            connection.execute(delete(table).where(table.c.batch_id == batch_id))
         connection.execute(delete(batch).where(batch.c.id == batch_id))
 
 
 def clear(connection: Connection, batch_id: str) -> None:
     """Remove what was planned of a batch that has not started."""
     connection.execute(delete(image).where(image.c.batch_id == batch_id))
+    connection.execute(delete(reference_use).where(reference_use.c.batch_id == batch_id))
     connection.execute(delete(skipped_row).where(skipped_row.c.batch_id == batch_id))
 
 

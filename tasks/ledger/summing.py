@@ -13,6 +13,7 @@ from tasks.core.states import ACTIVE
 from tasks.core.summary import BatchSummary
 from tasks.ledger import counting
 from tasks.ledger.engine import Ledger
+from tasks.ledger.events import write_batch_event
 from tasks.ledger.schema import batch, image, summary
 from tasks.ledger.upsert import insert_new
 
@@ -49,7 +50,7 @@ def claim_message(ledger: Ledger, batch_id: str, kind: str, worker_id: str) -> S
 
     Returns ``None`` when the message has been claimed already, and for ``end`` when the batch does not rest, or its
     start is just being said. A claimant that dies before :func:`mark_sent` is found by the sweep, so the message
-    goes out at least once.
+    goes out at least once. With the claim the batch's webhook gets its event.
     """
     now = datetime.now(UTC)
     now_due = and_(resting(), ~_is_starting(now)) if kind == "end" else true()
@@ -60,6 +61,8 @@ def claim_message(ledger: Ledger, batch_id: str, kind: str, worker_id: str) -> S
         said = {"batch_id": batch_id, "round": round_, "kind": kind}
         values = said | {"worker_id": worker_id, "claimed_at": now}
         claimed = insert_new(connection, summary, list(summary.primary_key), values)
+        if claimed:
+            write_batch_event(ledger, connection, batch_id, kind, int(round_))
     return Said(batch_id, int(round_), kind) if claimed else None
 
 

@@ -52,6 +52,9 @@ _PROVABLY_NOT_SENT = re.compile(
 )
 """Go's words for failures before a request's first byte: looking up, dialling, greeting."""
 
+_BEFORE_PAYING = re.compile(r"storage upload failed|model schema is unavailable")
+"""The CLI's own words for trouble that passes, while it uploads the pictures to start from."""
+
 _ADDRESSES = re.compile(r"\b(?:read|write) tcp \S+->\S+: ")
 _LOST_DOWNLOAD = "operation succeeded but"
 
@@ -105,6 +108,15 @@ def read_answer(finished: Finished) -> Answer:
 
 def failure(answer: Answer) -> StepError | None:
     """The error that an answer calls for, or ``None`` when it reports a success."""
+    error = _called_for(answer)
+    # It says that it starts right before the one request that costs money; asking for the schema and uploading what
+    # to start from come before that.
+    if not answer.started and (isinstance(error, Ambiguous) or _BEFORE_PAYING.search(answer.message)):
+        return NotSent(f"AnyCap was not asked for the picture: {answer.message or 'anycap failed without a reason'}")
+    return error
+
+
+def _called_for(answer: Answer) -> StepError | None:
     if not answer.parsed:
         return _unreadable(answer)
     if answer.code:

@@ -19,7 +19,7 @@ class GenerationRequest:
 
     ``parameters`` are the provider's own names and values, decided at plan from the catalogue.
     ``references`` are the pictures to start from. ``endpoint`` and ``token_prices`` are the model's, see the catalogue.
-    ``scratch`` is an existing empty folder of this call alone; the caller removes it.
+    ``scratch`` is an existing folder of this call alone, empty but for ``references``; the caller removes it.
     ``request_id`` is unique for the attempt: an idempotency key where the provider takes one.
     """
 
@@ -101,7 +101,8 @@ class QueueProvider(AnyProvider, Protocol):
         ``said`` is the body of the provider's webhook once that has come, already authenticated; it may belong to no
         such job, be cut or lie about where the picture is: whatever does not fit is asked for. Raises as ``submit``:
         Refused, NoImage, Invalid … when the job has ended without a picture; NotSent, RateLimited or Overloaded when
-        the provider cannot be asked now, and the job is as it was.
+        the provider cannot be asked now, and the job is as it was; BadBytes, Ambiguous, Account or Lost when there is a
+        picture that cannot be fetched.
         """
         ...
 

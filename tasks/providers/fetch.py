@@ -26,6 +26,9 @@ from tasks.core.errors import Account, Ambiguous, BadBytes, StepError
 
 _CONNECT_SECONDS = 10.0
 _CHUNK_BYTES = 64 * 1024
+PAID_FOR = "the picture was made and "
+"""How messages begin: who reads of the failure is to know that there is a picture."""
+
 _ALLOW = "for a server of your own set allow_private_provider_urls = true in imagechord.toml"
 
 _Address = tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]]
@@ -49,7 +52,7 @@ def fetch_picture(url: str, *, allow_private: bool, max_bytes: int, deadline_sec
             return _body(response, target, max_bytes, until)
     except ssl.SSLCertVerificationError as error:
         reason = f"the certificate of {target.host} cannot be trusted ({error.verify_message}); set SSL_CERT_FILE"
-        raise Account(f"the picture was made and cannot be fetched: {reason}") from error
+        raise Account(f"{PAID_FOR}cannot be fetched: {reason}") from error
     except (OSError, http.client.HTTPException, UnicodeError) as error:
         if time.monotonic() >= until:
             raise _away(target, f"it did not come within {deadline_seconds:g} s") from error
@@ -184,8 +187,8 @@ def _body(response: http.client.HTTPResponse, target: _Target, max_bytes: int, u
 
 
 def _refused(reason: str) -> StepError:
-    return Account(f"the picture was made and may not be fetched: {reason}")
+    return Account(f"{PAID_FOR}may not be fetched: {reason}")
 
 
 def _away(target: _Target, reason: str) -> StepError:
-    return Ambiguous(f"the picture was made and could not be fetched from {target.host}: {reason}")
+    return Ambiguous(f"{PAID_FOR}could not be fetched from {target.host}: {reason}")

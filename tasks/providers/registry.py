@@ -12,6 +12,10 @@ _CLASSES = {
     "preview": "tasks.providers.preview:PreviewProvider",
     "preview_async": "tasks.providers.preview_async:PreviewAsyncProvider",
     "anycap": "tasks.providers.anycap:AnycapProvider",
+    "openai_compatible": "tasks.providers.openai_compatible:OpenAICompatibleProvider",
+    "gemini": "tasks.providers.gemini:GeminiProvider",
+    "fal": "tasks.providers.fal:FalProvider",
+    "replicate": "tasks.providers.replicate:ReplicateProvider",
 }
 
 

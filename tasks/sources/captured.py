@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from math import isfinite
 from pathlib import Path
-from tempfile import TemporaryFile
+from tempfile import NamedTemporaryFile
 from typing import IO, Any
 
 import orjson
@@ -35,11 +35,13 @@ class Captured:
     """``name`` is the file's, or ``rows``. ``columns`` is ``None`` where only reading the whole source tells them.
 
     ``blocks`` are the bytes, to be read once and at once. ``keys`` are the mappings' own, in order; ``None`` for files.
+    ``path`` is a file that has the same bytes for now, which :func:`reopen` reads.
     """
 
     name: str
     columns: tuple[str, ...] | None
     blocks: Iterator[bytes]
+    path: Path
     keys: tuple[str, ...] | None = None
 
 
@@ -57,16 +59,17 @@ def capture(
         path = Path(source)
         columns = peek(path, encoding)
         with path.open("rb") as file:
-            yield Captured(path.name, columns, _blocks(file))
+            yield Captured(path.name, columns, _blocks(file), path)
         return
     names, records = survey(source)
-    with TemporaryFile() as file:
+    with NamedTemporaryFile() as file:
         for chunk in _chunks(records if limit is None else _first(records, limit, names)):
             file.write(_line(chunk))
+        file.flush()
         file.seek(0)
         keys = tuple(map(str, names))
         columns = tuple(name for name in map(clean, keys) if name)
-        yield Captured(NAME, columns, _blocks(file), keys)
+        yield Captured(NAME, columns, _blocks(file), Path(file.name), keys)
 
 
 def reopen(

@@ -6,12 +6,13 @@ import hashlib
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from tasks.core.catalogue import ModelSpec
-from tasks.core.errors import BadBytes, NoRoom, StagingFailed, StepError
+from tasks.core.errors import BadBytes, Invalid, NoRoom, NotSent, StagingFailed, StepError
 from tasks.core.keys import staging_key
 from tasks.core.pictures import StagedPicture
+from tasks.core.references import Reference
 from tasks.ledger.rows import Claim
 from tasks.ledger.settling import Bought
 from tasks.pictures.fit import fit
@@ -19,6 +20,7 @@ from tasks.pictures.inspect import Decoded, decode
 from tasks.pictures.thumbnail import thumbnail
 from tasks.providers.base import GeneratedPicture, GenerationRequest, Provider
 from tasks.services import Services
+from tasks.storage.base import Missing
 from tasks.storage.folder import os_errors, require_room
 
 
@@ -53,10 +55,15 @@ def keep(services: Services, claim: Claim, generated: GeneratedPicture) -> Bough
 
 @contextmanager
 def request_of(
-    services: Services, claim: Claim, spec: ModelSpec, deadline_seconds: float
+    services: Services, claim: Claim, spec: ModelSpec, deadline_seconds: float, *, asks: bool = False
 ) -> Iterator[GenerationRequest]:
-    """What a claim asks a provider for, with a scratch folder for the time of the call. Raises NoRoom."""
+    """What a claim asks a provider for, with a scratch folder for the time of the call.
+
+    ``asks``: it is only asked what has become of that, and has had the pictures to start from. Raises NoRoom; Invalid
+    or NotSent when one of these is not there, or cannot be read now.
+    """
     with _room(services) as scratch:
+        references = () if asks else _references(services, claim, Path(scratch))
         yield GenerationRequest(
             request_id=f"{claim.fingerprint[:32]}-{claim.image_id}-{claim.fence}",
             model=spec.model,
@@ -65,6 +72,7 @@ def request_of(
             parameters=claim.parameters,
             deadline_seconds=deadline_seconds,
             scratch=Path(scratch),
+            references=references,
             endpoint=spec.endpoint,
             token_prices=spec.token_prices_usd,
         )
@@ -85,6 +93,35 @@ def _room(services: Services) -> Iterator[str]:
         raise NoRoom(error) from error
     with scratch:
         yield scratch.name
+
+
+def _references(services: Services, claim: Claim, scratch: Path) -> tuple[Path, ...]:
+    """The pictures to start from, as files."""
+    files = []
+    for number, reference in enumerate(claim.references, start=1):
+        file = scratch / f"reference-{number}{PurePosixPath(reference.staging_key).suffix}"
+        data = _reference(services, reference)
+        try:
+            with os_errors(scratch):
+                file.write_bytes(data)
+        except StepError as error:
+            raise NoRoom(error) from error
+        files.append(file)
+    return tuple(files)
+
+
+def _reference(services: Services, reference: Reference) -> bytes:
+    try:
+        data = services.staging.get(reference.staging_key)
+    except Missing as error:
+        raise Invalid(
+            f"{reference.name} is not in staging (is STAGING_URL the same everywhere?); run its row again"
+        ) from error
+    except StepError as error:
+        raise NotSent(f"nothing was bought, {reference.name} cannot be read from staging: {error}") from error
+    if hashlib.sha256(data).hexdigest() != reference.sha256:
+        raise Invalid(f"{reference.name} is damaged in staging; run its row again")
+    return data
 
 
 def _stage(services: Services, claim: Claim, decoded: Decoded, cost_usd_micros: int) -> StagedPicture:

@@ -19,6 +19,7 @@ from tasks.ledger.summing import is_resting
 from tasks.services import Services
 from tasks.steps.base import RetryLater
 from tasks.steps.lookout import Lookout
+from tasks.steps.telling import ask_now_and_then
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +40,8 @@ def left_to_the_sweep(what: str) -> Iterator[None]:
 
 def announce_if_resting(services: Services, batch_id: str) -> None:
     """The move that ends a batch's last open image sends the summary too: a chord part may never be counted."""
+    with left_to_the_sweep(f"telling the webhook of {batch_id}"):
+        ask_now_and_then(services, batch_id)
     with left_to_the_sweep(f"the summary of {batch_id}"):
         if is_resting(services.ledger, batch_id):
             graph.summarise(batch_id)

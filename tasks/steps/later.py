@@ -38,6 +38,9 @@ _MAY_PASS = frozenset(
 )
 """Met while asking about a job, they say nothing about it: it is asked about again until its time is over."""
 
+_PAID_FOR = frozenset({ErrorClass.BAD_BYTES, ErrorClass.LOST, ErrorClass.ACCOUNT})
+"""A picture was made, or perhaps was: what these have cost is the list price where they do not say."""
+
 
 def goes_on(task: Any) -> dict[str, Any]:
     """The message of a task that completes this very one: of the same id, in its chain and its chord."""
@@ -113,7 +116,7 @@ def _ask(services: Services, claim: Claim, spec: ModelSpec, job: Job) -> Generat
     job_id = job.job_id or (provider.job_of(job.said) if job.said else None)
     if job_id is None:
         raise Ambiguous(f"{job.provider} has not said whether it took the job on; it may have been paid for")
-    with request_of(services, claim, spec, _SUBMIT_SECONDS) as request:
+    with request_of(services, claim, spec, _SUBMIT_SECONDS, asks=True) as request:
         try:
             return provider.collect(request, job_id, job.said)
         except BadBytes:  # it is paid for: fetching it once more costs nothing
@@ -136,6 +139,6 @@ def _last_word(claim: Claim, error: StepError) -> StepError:
     """What an error about a job means for its image: the job may be paid for unless the provider has said otherwise."""
     if error.error_class in {ErrorClass.NOT_SENT, ErrorClass.RATE_LIMITED, ErrorClass.OVERLOADED}:
         return Ambiguous(f"nothing could be learnt about the job: {error}")
-    if error.error_class in {ErrorClass.BAD_BYTES, ErrorClass.ACCOUNT} and error.cost_usd_micros is None:
+    if error.error_class in _PAID_FOR and error.cost_usd_micros is None:
         error.cost_usd_micros = claim.price_usd_micros
     return error

@@ -11,7 +11,7 @@ from tasks.core.dispatch import StepName, Ticket
 from tasks.core.errors import StepError
 from tasks.core.limits import CMS
 from tasks.core.retry import backoff_seconds
-from tasks.ledger.delivering import settle_published
+from tasks.ledger.delivering import UploadedVariant, settle_published, uploaded_variants
 from tasks.ledger.rows import Delivery
 from tasks.services import Services, current_services
 from tasks.steps.delivery import deliver
@@ -21,9 +21,9 @@ from tasks.steps.turn import Outcome, slow_down, turn
 
 
 def patch(services: Services, delivery: Delivery) -> None:
-    """Write the public URL into the CMS and mark the image published. Raises StepError."""
+    """Write the public URLs into the CMS and mark the image published. Raises StepError."""
     try:
-        receipt = services.cms.write(delivery.key, delivery.public_url or "")
+        receipt = _write(services, delivery)
     except StepError as error:
         slow_down(services, CMS, error, backoff_seconds(delivery.attempt))
         raise
@@ -31,6 +31,30 @@ def patch(services: Services, delivery: Delivery) -> None:
     # Releases may have waited for deliveries, and a picture that was there already has not passed generate.
     refill(services, delivery.model)
     announce_if_resting(services, delivery.batch_id)
+
+
+def _write(services: Services, delivery: Delivery) -> str:
+    """Write what the row has by now; returns the receipt. Raises StepError.
+
+    Each variant writes all that are public when it comes, the missing and the failed ones left out, and looks again
+    afterwards: whichever of two writes comes last, whoever made it knows of the other's picture.
+    """
+    if not delivery.has_variants:
+        return services.cms.write(delivery.key, [delivery.public_url or ""])
+    receipt, written = "the CMS has the row's first picture", list[str]()
+    while True:
+        shown = _shown(services, delivery)
+        urls = [each.public_url for each in shown]
+        # What others have written stands only as long as nothing has been written here.
+        if urls in ([], written) or (not written and all(each.published for each in shown)):
+            return receipt
+        receipt, written = services.cms.write(delivery.key, urls), urls
+
+
+def _shown(services: Services, delivery: Delivery) -> list[UploadedVariant]:
+    """Of a row's public pictures, those that the CMS has room for."""
+    uploaded = uploaded_variants(services.ledger, delivery)
+    return uploaded if services.cms.takes_list else uploaded[:1]
 
 
 def _limited_patch(services: Services, ticket: Ticket, delivery_info: Mapping[str, Any]) -> None:

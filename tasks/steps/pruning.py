@@ -8,6 +8,7 @@ import threading
 import time
 from datetime import UTC, datetime, timedelta
 
+from tasks.ledger import referring
 from tasks.ledger.keeping import mark_removed, unneeded
 from tasks.services import Services
 
@@ -16,6 +17,7 @@ logger = logging.getLogger(__name__)
 _EVERY_SECONDS = 30.0
 _PICTURES = 500
 """Looked at in one pass, which is soon done: over a million a day."""
+_REFERENCES_KEPT = timedelta(days=1)
 _SCRATCH_KEPT = timedelta(hours=1)
 
 
@@ -26,6 +28,7 @@ class Pruner:
         self._lock = threading.Lock()
         self._next = 0.0
         self._after: tuple[datetime, str] | None = None
+        self._after_reference: tuple[datetime, str] | None = None
 
     def prune_if_due(self, services: Services) -> None:
         """Make a pass, unless one was made a moment ago or is being made."""
@@ -48,7 +51,19 @@ class Pruner:
         self._after = window.after
         if window.unneeded:
             logger.info("sweep: %d published pictures have left staging", len(window.unneeded))
+        self._prune_references(services)
         _empty_scratch(services)
+
+    def _prune_references(self, services: Services) -> None:
+        """Remove pictures to start from that no image needs. A batch that is being planned has just asked for its."""
+        keep = timedelta(hours=services.settings.preferences.staging_keep_hours)
+        before = datetime.now(UTC) - max(keep, _REFERENCES_KEPT)
+        window = referring.unneeded(services.ledger, before, self._after_reference, _PICTURES)
+        for copy in window.unneeded:
+            if referring.begin_removal(services.ledger, copy, before):
+                services.staging.delete(copy.staging_key)
+                referring.end_removal(services.ledger, copy)
+        self._after_reference = window.after
 
 
 def _empty_scratch(services: Services) -> None:

@@ -11,16 +11,25 @@ from tasks.core import routing
 from tasks.core.errors import StepError
 from tasks.core.redaction import redacted
 from tasks.delivery.slack_messages import finished
+from tasks.ledger.events import has_webhook
 from tasks.ledger.summing import Said, claim_message, is_resting, mark_sent
 from tasks.reporting import write_report
 from tasks.services import Services, current_services
+from tasks.steps.ending import left_to_the_sweep
+from tasks.steps.telling import ask
 
 logger = logging.getLogger(__name__)
 
 
 def send_once(services: Services, said: Said, message: dict[str, Any]) -> None:
-    """Send a claimed message and mark it. A dead Slack is recorded and never fails or delays a batch."""
+    """Send a claimed message and mark it. A dead Slack is recorded and never fails or delays a batch.
+
+    With the claim came an event for the batch's webhook, if it has one.
+    """
     error = None
+    if has_webhook(services.ledger, said.batch_id):
+        with left_to_the_sweep(f"telling the webhook of {said.batch_id}"):
+            ask(said.batch_id)
     try:
         services.notifier.send(message)
     except Exception as failure:  # noqa: BLE001 – whatever it is, the message has been claimed and is not sent again

@@ -13,7 +13,7 @@ from tasks.core.dispatch import Dispatch, StepName, Ticket
 from tasks.core.holds import Reason
 from tasks.core.limits import CMS
 from tasks.core.outages import DESTINATIONS, WAITS_IN, Outage
-from tasks.ledger import holding, jobs, leases, sweeping, unplanned
+from tasks.ledger import events, holding, jobs, leases, sweeping, unplanned
 from tasks.ledger.dispatching import redispatch
 from tasks.limiting import broker_epoch
 from tasks.limits.underway import under_way
@@ -23,6 +23,7 @@ from tasks.steps.ending import left_to_the_sweep
 from tasks.steps.held import say_held
 from tasks.steps.orphans import settle_orphan
 from tasks.steps.pruning import Pruner
+from tasks.steps.telling import ask
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +50,7 @@ def sweep_once(services: Services) -> None:
         _begin_unbegun,
         _release_due,
         _summarise_resting,
+        _tell_webhooks,
         _keep_staging,
         _pruner.prune_if_due,
     ):
@@ -171,6 +173,11 @@ def _release_due(services: Services) -> None:
 def _summarise_resting(services: Services) -> None:
     for batch_id in sweeping.resting_unsaid(services.ledger):
         graph.summarise(batch_id)
+
+
+def _tell_webhooks(services: Services) -> None:
+    for batch_id in events.due(services.ledger):
+        ask(batch_id)
 
 
 def _keep_staging(services: Services) -> None:

@@ -62,6 +62,7 @@ MODELS = (
     + _model("slow", "limits = { per_minute = 8 }")
     + _model("other", _QUICK)
     + _model("frail", _QUICK + 'fallback = ["other"]\n')
+    + _model("editor", _QUICK + "references = 3")
     + _model("thrifty", _QUICK + f'budget_usd_per_day = 0.30\nlimits = {{ day_timezone = "{_DAYTIME}" }}')
 )
 

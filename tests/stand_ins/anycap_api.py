@@ -80,6 +80,16 @@ _UNCHARGED_ANSWERS: dict[Fault, tuple[int, dict[str, Any] | str]] = {
 }
 
 
+_IMAGES = {"type": "array", "items": {"type": "string", "format": "file-or-url"}}
+_SCHEMA = {
+    "schemas": [
+        {"operation": "generate", "mode": mode, "schema": {"model_params": parameters}}
+        for mode, parameters in (("text-to-image", {}), ("image-to-image", {"images": _IMAGES}))
+    ]
+}
+"""By its format the CLI knows which parameter may name a local file."""
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """One POST to ``/v1/image/generate``. ``number`` counts the calls with this prompt, from 1."""
@@ -130,6 +140,9 @@ class AnycapApi:
     calls: list[Call] = field(default_factory=list)
     charges: list[Call] = field(default_factory=list)
     telemetry: list[bytes] = field(default_factory=list)
+    uploads: dict[str, bytes] = field(default_factory=dict)
+    """The local pictures that the client has uploaded, by the URL under which a call names them."""
+    refuses_uploads: bool = False
     released: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _seen: Counter[str] = field(default_factory=Counter)
@@ -227,12 +240,24 @@ class _Handler(BaseHTTPRequestHandler):
         if path.startswith("/files/"):
             self._send_picture(path)
         elif path.endswith("/schema"):
-            self._send_json(200, {"status": "success", "data": {"schemas": []}, "request_id": "req_schema"})
+            self._send_json(200, _SCHEMA)
         else:
             self._send_json(200, {"status": "success", "data": {}, "request_id": "req_other"})
 
+    def do_PUT(self) -> None:
+        data = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if self.books.refuses_uploads:
+            self._send_json(403, {})
+            return
+        self.books.uploads[f"{self.books.endpoint}{self.path}"] = data
+        self._send_json(200, {})
+
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if self.path == "/v1/capabilities/presign":
+            url = f"{self.books.endpoint}/uploads/{json.loads(body)['sha256']}"
+            self._send_json(200, {"status": "success", "data": {"upload_url": url, "object_url": url}})
+            return
         if self.path != "/v1/image/generate":
             self.books.telemetry.append(body)
             self._send_json(202, {"status": "success"})

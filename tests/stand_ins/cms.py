@@ -27,7 +27,8 @@ class CmsFault:
 class CmsStandIn(StandIn):
     """``PATCH /api/products/{sku}`` with a Bearer token, echoing the record.
 
-    ``products`` is what it holds: sku → URL, or ``None`` for a product without a picture. With
+    ``products`` is what it holds: sku → URL, or ``None`` for a product without a picture; ``galleries`` what
+    ``image_urls`` were last. With
     ``any_product=True`` every sku exists. ``faults[sku]`` are used up by the writes of that sku, one each.
     ``silent=True`` answers 204 without a body.
     """
@@ -42,6 +43,7 @@ class CmsStandIn(StandIn):
     ) -> None:
         super().__init__()
         self.products: dict[str, str | None] = dict.fromkeys(products)
+        self.galleries: dict[str, list[str]] = {}
         self.any_product = any_product
         self.token = token
         self.silent = silent
@@ -83,6 +85,8 @@ class CmsStandIn(StandIn):
             return Reply(body={"sku": sku}, delay_seconds=fault.delay_seconds)
         if fault.status < 300 or fault.lost_answer:
             self.products[sku] = change.get("image_url")
+            if "image_urls" in change:
+                self.galleries[sku] = change["image_urls"]
         if fault.lost_answer:
             return Reply(disconnect=True)
         if fault.status >= 300:
@@ -90,8 +94,9 @@ class CmsStandIn(StandIn):
         body: Any = b"" if self.silent else self._record(sku)
         return Reply(204 if self.silent else 200, body, fault.headers, fault.delay_seconds)
 
-    def _record(self, sku: str) -> dict[str, str | None]:
-        return {"sku": sku, "image_url": self.products.get(sku)}
+    def _record(self, sku: str) -> dict[str, Any]:
+        gallery = {"image_urls": self.galleries[sku]} if sku in self.galleries else {}
+        return {"sku": sku, "image_url": self.products.get(sku), **gallery}
 
 
 class InterruptedCms(CmsStandIn):

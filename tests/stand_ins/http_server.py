@@ -12,12 +12,13 @@ from typing import Any, Self
 
 @dataclass(frozen=True)
 class Request:
-    """What came in. ``path`` is still quoted and has the query in it."""
+    """What came in. ``path`` is still quoted and has the query in it; ``port`` is the sender's."""
 
     method: str
     path: str
     headers: Message
     body: bytes = field(repr=False)
+    port: int = 0
 
     def json(self) -> Any:
         """The body as JSON. Raises ValueError."""
@@ -110,7 +111,7 @@ class _Handler(BaseHTTPRequestHandler):
     def handle_any(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         stand_in = self.server.stand_in
-        reply = stand_in.reply_to(Request(self.command, self.path, self.headers, body))
+        reply = stand_in.reply_to(Request(self.command, self.path, self.headers, body, self.client_address[1]))
         if reply.disconnect:
             self.close_connection = True
             return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,15 @@ from tasks.providers.registry import build, capabilities_of, provider_names
 def test_every_name_can_be_built(tmp_path: Path) -> None:
     """Each name makes a provider that calls itself so."""
     font = {"font_file": tmp_path / "font.otf"}
-    options = {"preview": font, "preview_async": font, "anycap": {"config_dir": tmp_path}}
+    options: dict[str, dict[str, Any]] = {
+        "preview": font,
+        "preview_async": font,
+        "anycap": {"config_dir": tmp_path},
+        "openai_compatible": {"keys": {}},
+        "gemini": {},
+        "fal": {"api_key": "k"},
+        "replicate": {"api_token": "t"},
+    }
     assert {name: build(name, **options[name]).name for name in provider_names()} == {n: n for n in options}
 
 
@@ -44,3 +53,37 @@ def test_nothing_is_imported_before_it_is_asked_for() -> None:
     probe = "import sys, tasks.providers.registry; print({'PIL', 'requests'} & set(sys.modules))"
     run = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("module", ["openai_compatible", "fal", "replicate"])
+def test_an_sdk_is_imported_when_it_is_used(module: str) -> None:
+    """A module that uses one can be imported without it, which is also quicker."""
+    sdks = {"openai", "httpx2", "httpx", "cryptography", "replicate"}
+    probe = f"import sys, tasks.providers.{module}; print({sdks} & set(sys.modules))"
+    run = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "set()"
+
+
+WITHOUT = """
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from tasks.core.errors import ImagechordError
+from tasks.core.pictures import Size
+from tasks.providers.base import GenerationRequest
+from tasks.providers.registry import build
+
+sys.modules[sys.argv[1]] = None
+request = GenerationRequest("r", "a/b", "a mug", Size(64, 64), {}, 5.0, Path())
+try:
+    build("replicate", api_token="t").submit(request, None)
+except ImagechordError as error:
+    print(type(error).__name__, error)
+"""
+
+
+def test_a_missing_sdk_is_said_with_its_mend() -> None:
+    """Whoever names a provider in models.toml without its extra reads which one to install."""
+    run = subprocess.run([sys.executable, "-c", WITHOUT, "replicate"], capture_output=True, text=True, check=True)
+    assert run.stdout.startswith("Account the replicate SDK cannot be imported")
+    assert "pip install 'imagechord[replicate]'" in run.stdout

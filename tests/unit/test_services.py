@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tasks.core.redaction import redacted
 from tasks.services import Services
 from tasks.settings import load_settings
 from tasks.storage.s3 import S3Public
@@ -31,3 +32,21 @@ def test_names_that_are_overwritten_are_not_immutable(tmp_path: Path) -> None:
         assert isinstance(public, S3Public)
         assert public.cache_control.startswith("public, max-age=31536000")
         assert ("immutable" in public.cache_control) is expected
+
+
+def test_a_key_of_the_users_own_server_is_concealed(tmp_path: Path) -> None:
+    """Its variable is in no list of secrets: it becomes one where a model of the catalogue names it."""
+    (tmp_path / "models.toml").write_text(
+        '[models.ours]\nprovider = "openai_compatible"\nmodel = "m"\n'
+        'endpoint = { base_url = "http://127.0.0.1:9/v1", key_variable = "OUR_KEY" }\n',
+        "utf-8",
+    )
+    settings = load_settings({"IMAGECHORD_CONFIG": ".", "OUR_KEY": "a-key-of-ours"}, tmp_path)
+    assert "OUR_KEY is set" in Services(settings).provider("openai_compatible").check().detail
+    assert "a-key-of-ours" not in redacted("the server echoes a-key-of-ours")
+
+
+def test_googles_key_reaches_its_provider(tmp_path: Path) -> None:
+    """As the SDK's own variable, read where all settings are read."""
+    assert Services(load_settings({"GEMINI_API_KEY": "k"}, tmp_path)).provider("gemini").check().status == "ok"
+    assert Services(load_settings({}, tmp_path)).provider("gemini").check().mend == "set GEMINI_API_KEY"

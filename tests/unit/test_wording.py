@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tasks.cli.wording import held_delivery, limit_notes, limits, time_left
+from tasks.cli.wording import held_delivery, limit_notes, limits, time_left, webhook
+from tasks.core.events import Standing
 from tasks.core.limits import LimitState
 from tasks.core.outages import S3, Outage
 
@@ -52,3 +53,17 @@ def test_a_held_delivery_says_where_since_when_and_why() -> None:
         "delivery to public storage is held since 2026-05-01 11:00:00 KST, and goes on by itself when it is back: "
         "bucket 'shop': no connection"
     )
+
+
+@pytest.mark.parametrize(
+    ("standing", "shown"),
+    [
+        (Standing(0, None, gave_up=False), "everything is told"),
+        (Standing(1, None, gave_up=False), "1 event not told"),
+        (Standing(1200, "it answered 503", gave_up=False), "1,200 events not told, tried again: it answered 503"),
+        (Standing(3, "it answered 410", gave_up=True), "3 events not told, given up: it answered 410"),
+    ],
+)
+def test_how_it_stands_with_a_webhook(standing: Standing, shown: str) -> None:
+    """What is not told, why, and whether that will be tried again."""
+    assert webhook(standing) == shown

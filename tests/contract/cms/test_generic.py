@@ -35,7 +35,7 @@ def client(cms: StandIn, preset: CmsPreset, token: str | None = "cms-token", tot
 
 def test_the_articles_call(cms: CmsStandIn, presets: Presets) -> None:
     """PATCH /api/products/{sku} with a Bearer token and the URL as JSON; the receipt says that it was echoed."""
-    assert client(cms, presets["generic"]).write("SKU-1", URL) == "PATCH 200, echoed"
+    assert client(cms, presets["generic"]).write("SKU-1", [URL]) == "PATCH 200, echoed"
     (request,) = cms.requests
     assert (request.method, request.path) == ("PATCH", "/api/products/SKU-1")
     assert request.headers["Authorization"] == "Bearer cms-token"
@@ -46,7 +46,7 @@ def test_the_articles_call(cms: CmsStandIn, presets: Presets) -> None:
 
 def test_keys_are_quoted_whole(cms: CmsStandIn, presets: Presets) -> None:
     """A slash, a question mark or Hangul in a key stays inside the path's last segment."""
-    client(cms, presets["generic"]).write("머그/컵 1?", URL)
+    client(cms, presets["generic"]).write("머그/컵 1?", [URL])
     assert cms.products["머그/컵 1?"] == URL
 
 
@@ -54,14 +54,14 @@ def test_keys_are_quoted_whole(cms: CmsStandIn, presets: Presets) -> None:
 def test_a_dotted_key_goes_nowhere(cms: CmsStandIn, presets: Presets, key: str) -> None:
     """A key that an HTTP client would resolve away is refused before anything is sent."""
     with pytest.raises(Invalid, match="cannot be part of a URL"):
-        client(cms, presets["generic"]).write(key, URL)
+        client(cms, presets["generic"]).write(key, [URL])
     assert cms.requests == []
 
 
 def test_silence_is_accepted_and_said(presets: Presets) -> None:
     """A CMS that answers 204 is common: the write counts, and the receipt says that nothing was echoed."""
     with CmsStandIn(["SKU-1"], silent=True) as cms:
-        assert client(cms, presets["generic"]).write("SKU-1", URL) == "PATCH 204, not echoed"
+        assert client(cms, presets["generic"]).write("SKU-1", [URL]) == "PATCH 204, not echoed"
 
 
 def test_reading_back_finds_a_silent_loss(presets: Presets) -> None:
@@ -72,28 +72,28 @@ def test_reading_back_finds_a_silent_loss(presets: Presets) -> None:
     with CmsStandIn(["SKU-1"], silent=True) as cms:
         cms.script("SKU-1", CmsFault(drop_field=True))
         with pytest.raises(Invalid, match="dropped the field"):
-            client(cms, preset).write("SKU-1", URL)
-        assert client(cms, preset).write("SKU-1", URL) == "PATCH 204, read back"
+            client(cms, preset).write("SKU-1", [URL])
+        assert client(cms, preset).write("SKU-1", [URL]) == "PATCH 204, read back"
 
 
 def test_another_value_is_not_a_success(presets: Presets) -> None:
     """An answer that carries the field with another value means that the write did not take."""
     old = Reply(body={"data": {"image_url": "https://old.example.com/1.png"}})
     with Canned(old) as cms, pytest.raises(Invalid, match=r"holds 'https://old.example.com/1.png' in data.image_url"):
-        client(cms, presets["generic"]).write("SKU-1", URL)
+        client(cms, presets["generic"]).write("SKU-1", [URL])
 
 
 def test_a_web_page_is_not_an_api(presets: Presets) -> None:
     """A site that answers every address with its start page has not stored anything."""
     page = Reply(body="\n<!doctype html><title>Shop</title>")
     with Canned(page) as cms, pytest.raises(Account, match="CMS_URL must be the address of its API"):
-        client(cms, presets["generic"]).write("SKU-1", URL)
+        client(cms, presets["generic"]).write("SKU-1", [URL])
 
 
 def test_an_unknown_product(cms: CmsStandIn, presets: Presets) -> None:
     """404 is Invalid and names the key."""
     with pytest.raises(Invalid, match="no product with key 'SKU-9' in the CMS"):
-        client(cms, presets["generic"]).write("SKU-9", URL)
+        client(cms, presets["generic"]).write("SKU-9", [URL])
 
 
 @pytest.mark.parametrize(
@@ -129,11 +129,11 @@ def test_answers_get_their_class(
     cms.script("SKU-1", fault)
     http_cms = client(cms, presets["generic"])
     with pytest.raises(expected) as caught:
-        http_cms.write("SKU-1", URL)
+        http_cms.write("SKU-1", [URL])
     assert type(caught.value) is expected
     assert caught.value.retry_after_seconds == retry_after_seconds
     assert cms.writes("SKU-1") == 1
-    http_cms.write("SKU-1", URL)
+    http_cms.write("SKU-1", [URL])
     assert cms.products["SKU-1"] == URL
 
 
@@ -142,7 +142,7 @@ def test_retry_after_as_a_date(cms: CmsStandIn, presets: Presets) -> None:
     date = format_datetime(datetime.now(UTC) + timedelta(seconds=90), usegmt=True)
     cms.script("SKU-1", CmsFault(503, {"Retry-After": date}))
     with pytest.raises(Overloaded) as caught:
-        client(cms, presets["generic"]).write("SKU-1", URL)
+        client(cms, presets["generic"]).write("SKU-1", [URL])
     assert caught.value.retry_after_seconds == pytest.approx(90, abs=5)
 
 
@@ -150,7 +150,7 @@ def test_a_redirect_is_not_followed(presets: Presets) -> None:
     """A redirected PATCH would come back as a GET that succeeds; the error says where CMS_URL should point."""
     with Canned(Reply(301, headers={"Location": "https://cms.example.com/"})) as cms:
         with pytest.raises(Account, match=r"redirects to 'https://cms.example.com/', correct CMS_URL"):
-            client(cms, presets["generic"]).write("SKU-1", URL)
+            client(cms, presets["generic"]).write("SKU-1", [URL])
         assert len(cms.requests) == 1
 
 
@@ -158,13 +158,13 @@ def test_a_redirect_is_not_followed(presets: Presets) -> None:
 def test_a_slow_cms_cannot_hold_a_thread(presets: Presets, reply: Reply) -> None:
     """Neither silence nor an answer that drips in byte by byte outlasts the limit."""
     with Canned(reply) as cms, pytest.raises(Overloaded, match=r"did not answer within 0\.3 s"):
-        client(cms, presets["generic"], total_seconds=0.3).write("SKU-1", URL)
+        client(cms, presets["generic"], total_seconds=0.3).write("SKU-1", [URL])
 
 
 def test_an_endless_answer_is_cut(presets: Presets) -> None:
     """An answer larger than 1 MB is not read to its end, and is no JSON then."""
     with Canned(Reply(body={"image_url": URL, "padding": "x" * 3_000_000})) as cms:
-        assert client(cms, presets["generic"]).write("SKU-1", URL) == "PATCH 200, not echoed"
+        assert client(cms, presets["generic"]).write("SKU-1", [URL]) == "PATCH 200, not echoed"
 
 
 def test_a_closed_port_was_not_asked(presets: Presets) -> None:
@@ -173,20 +173,20 @@ def test_a_closed_port_was_not_asked(presets: Presets) -> None:
         closed.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{closed.getsockname()[1]}"
         with pytest.raises(NotSent, match="cannot be reached"):
-            HttpCms(url, None, presets["generic"]).write("SKU-1", URL)
+            HttpCms(url, None, presets["generic"]).write("SKU-1", [URL])
         assert HttpCms(url, None, presets["generic"]).check().status == "bad"
 
 
 def test_plain_text_on_a_tls_port(cms: CmsStandIn, presets: Presets) -> None:
     """https:// where only http:// is spoken is for a person to mend."""
     with pytest.raises(Account, match="TLS"):
-        HttpCms(cms.url.replace("http:", "https:"), None, presets["generic"]).write("SKU-1", URL)
+        HttpCms(cms.url.replace("http:", "https:"), None, presets["generic"]).write("SKU-1", [URL])
 
 
 def test_a_host_that_cannot_be(presets: Presets) -> None:
     """A host name that only the HTTP client finds impossible is for a person to mend, not to be tried again."""
     with pytest.raises(Account, match="cannot be called at this address; check CMS_URL"):
-        HttpCms("https://cms..example.com", None, presets["generic"]).write("SKU-1", URL)
+        HttpCms("https://cms..example.com", None, presets["generic"]).write("SKU-1", [URL])
 
 
 def test_netrc_does_not_replace_the_token(
@@ -197,7 +197,7 @@ def test_netrc_does_not_replace_the_token(
     netrc.write_text("machine 127.0.0.1 login someone password else\n")
     netrc.chmod(0o600)
     monkeypatch.setenv("NETRC", str(netrc))
-    client(cms, presets["generic"]).write("SKU-1", URL)
+    client(cms, presets["generic"]).write("SKU-1", [URL])
     client(cms, presets["generic"], token=None).check()
     assert [r.headers["Authorization"] for r in cms.requests] == ["Bearer cms-token", None]
 
@@ -207,7 +207,7 @@ def test_many_threads_share_one_cms(presets: Presets) -> None:
     with CmsStandIn(any_product=True) as cms, ThreadPoolExecutor(16) as threads:
         http_cms = client(cms, presets["generic"])
         skus = [f"SKU-{n}" for n in range(200)]
-        list(threads.map(lambda sku: http_cms.write(sku, f"https://cdn.example.com/{sku}.png"), skus))
+        list(threads.map(lambda sku: http_cms.write(sku, [f"https://cdn.example.com/{sku}.png"]), skus))
         assert cms.products == {sku: f"https://cdn.example.com/{sku}.png" for sku in skus}
 
 
@@ -247,7 +247,7 @@ def test_the_check_sees_trouble(presets: Presets) -> None:
 
 def test_without_a_cms_nothing_is_called() -> None:
     """RecordedCms writes nowhere, and both the receipt and the check say so."""
-    assert RecordedCms().write("SKU-1", URL) == "recorded, CMS_URL is not set"
+    assert RecordedCms().write("SKU-1", [URL]) == "recorded, CMS_URL is not set"
     assert RecordedCms().check().status == "off"
 
 

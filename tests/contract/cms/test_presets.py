@@ -44,7 +44,7 @@ def test_the_url_arrives(preset_and_cms: tuple[str, MakeCms], presets: Presets) 
     """The preset's call reaches the right product, and the answer proves it."""
     name, make = preset_and_cms
     with make(["SKU-0", "SKU-1"]) as cms:
-        receipt = HttpCms(cms.url, TOKEN, presets[name]).write("SKU-1", URL)
+        receipt = HttpCms(cms.url, TOKEN, presets[name]).write("SKU-1", [URL])
         assert receipt.endswith("200, echoed")
         assert cms.products == {"SKU-0": None, "SKU-1": URL}
 
@@ -54,7 +54,7 @@ def test_an_unknown_key_is_found_out(preset_and_cms: tuple[str, MakeCms], preset
     name, make = preset_and_cms
     with make(["SKU-0"]) as cms:
         with pytest.raises(Invalid, match="no product with key 'SKU-1'"):
-            HttpCms(cms.url, TOKEN, presets[name]).write("SKU-1", URL)
+            HttpCms(cms.url, TOKEN, presets[name]).write("SKU-1", [URL])
         assert cms.products == {"SKU-0": None}
 
 
@@ -62,7 +62,7 @@ def test_a_dropped_field_is_found_out(preset_and_cms: tuple[str, MakeCms], prese
     """A CMS whose field was never created answers 200, and the write still does not count."""
     name, make = preset_and_cms
     with make(["SKU-1"], has_field=False) as cms, pytest.raises(Invalid, match="dropped the field"):
-        HttpCms(cms.url, TOKEN, presets[name]).write("SKU-1", URL)
+        HttpCms(cms.url, TOKEN, presets[name]).write("SKU-1", [URL])
 
 
 def test_a_wrong_token_is_said(preset_and_cms: tuple[str, MakeCms], presets: Presets) -> None:
@@ -73,4 +73,4 @@ def test_a_wrong_token_is_said(preset_and_cms: tuple[str, MakeCms], presets: Pre
         wrong = HttpCms(cms.url, "wrong", presets[name])
         assert wrong.check().status == "bad"
         with pytest.raises(Account, match="CMS_TOKEN"):
-            wrong.write("SKU-1", URL)
+            wrong.write("SKU-1", [URL])

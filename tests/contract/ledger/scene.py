@@ -123,7 +123,8 @@ class Scene:
     def upload(self, ticket: Ticket) -> None:
         """Make it public."""
         delivery = self.delivery(ticket, StepName.UPLOAD)
-        delivering.settle_uploaded(self.ledger, delivery, f"{delivery.key}.png", f"https://cdn/{delivery.key}.png")
+        name = delivery.key if delivery.variant == 1 else f"{delivery.key}-{delivery.variant}"
+        delivering.settle_uploaded(self.ledger, delivery, f"{name}.png", f"https://cdn/{name}.png")
 
     def publish(self, ticket: Ticket) -> None:
         """All three steps."""

@@ -18,11 +18,13 @@ from tasks.core.states import State
 from tasks.core.waves import Bounds
 from tasks.ledger import (
     counting,
+    events,
     falling_back,
     keeping,
     leases,
     limiting,
     reading,
+    referring,
     releasing,
     retrying,
     submitting,
@@ -31,6 +33,7 @@ from tasks.ledger import (
 )
 from tasks.ledger.dispatching import redispatch
 from tasks.ledger.engine import Ledger, parse_database_url
+from tasks.ledger.events import Sending
 from tasks.ledger.keeping import StagedCopy
 from tests.contract.ledger.large import fill
 from tests.contract.ledger.scene import MODEL, Scene
@@ -73,6 +76,10 @@ QUESTIONS: dict[str, Callable[[Ledger, str], object]] = {
     "unneeded": lambda ledger, _batch_id: keeping.unneeded(ledger, NOW, (NOW, "f"), 100),
     "published_as": lambda ledger, _batch_id: keeping.published_as(ledger, "f" * 64),
     "mark_removed": lambda ledger, _batch_id: keeping.mark_removed(ledger, StagedCopy(NOW, "f" * 64, "f.png")),
+    "events_to_tell": lambda ledger, batch_id: events.page(ledger, Sending(batch_id, "worker", "url", 0), 0, 100),
+    "redirect": lambda ledger, batch_id: events.redirect(ledger, batch_id, "https://shop.example.com"),
+    "newest_published": lambda ledger, _batch_id: referring.newest_published(ledger, ["SKU-00001", "SKU-00002"]),
+    "unneeded_references": lambda ledger, _batch_id: referring.unneeded(ledger, NOW, (NOW, "f"), 100),
     "claim_message": lambda ledger, batch_id: summing.claim_message(ledger, batch_id, "end", "worker"),
 }
 
@@ -88,12 +95,12 @@ def scene(sqlite_url: str) -> Iterator[Scene]:
         yield made
 
 
-def _statements(ledger: Ledger, ask: Callable[[], object]) -> list[tuple[str, Any]]:
-    """Each statement about images that is made for a question, with its parameters."""
+def _statements(ledger: Ledger, ask: Callable[[], object], about: str = "imagechord_image") -> list[tuple[str, Any]]:
+    """Each statement about a table that is made for a question, with its parameters."""
     asked: list[tuple[str, Any]] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
-        if "imagechord_image" in statement:
+        if about in statement:
             asked.append((statement, parameters))
 
     event.listen(ledger.engine, "before_cursor_execute", note)
@@ -103,9 +110,9 @@ def _statements(ledger: Ledger, ask: Callable[[], object]) -> list[tuple[str, An
     return asked
 
 
-def _plans(ledger: Ledger, ask: Callable[[], object]) -> list[str]:
-    """The plan of each statement about images, a line for each table that it visits."""
-    asked = _statements(ledger, ask)
+def _plans(ledger: Ledger, ask: Callable[[], object], about: str = "imagechord_image") -> list[str]:
+    """The plan of each statement about a table, a line for each table that it visits."""
+    asked = _statements(ledger, ask, about)
     with ledger.read() as connection:
         return [
             str(line[-1])
@@ -224,3 +231,20 @@ def test_staged_pictures_are_found_by_an_index(scene: Scene) -> None:
     plans = _plans(scene.ledger, lambda: keeping.unneeded(scene.ledger, NOW, (NOW, "f"), 100))
     (staged,) = [line for line in plans if "imagechord_picture" in line]
     assert staged.startswith("SEARCH imagechord_picture USING INDEX ix_imagechord_picture_staged")
+
+
+EVENTS: dict[str, Callable[[Ledger], object]] = {
+    "due": events.due,
+    "page": lambda ledger: events.page(ledger, Sending("b-2", "worker", "url", 0), 0, 100),
+    "standing": lambda ledger: events.standing(ledger, "b-2"),
+}
+
+
+@pytest.mark.parametrize("question", EVENTS)
+def test_untold_events_are_found_by_an_index(scene: Scene, question: str) -> None:
+    """By the one of just these: what has been told costs nothing."""
+    with scene.ledger.write() as connection:
+        events.add_webhook(connection, "b-2", "https://shop.example.com")
+    plans = _plans(scene.ledger, lambda: EVENTS[question](scene.ledger), "imagechord_event")
+    assert [line for line in plans if "imagechord_event" in line and "ix_imagechord_event_untold" not in line] == []
+    assert "ix_imagechord_event_untold" in " ".join(plans)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,16 +15,21 @@ import pytest
 from tasks.core.pictures import Size
 from tasks.providers.anycap import AnycapProvider
 from tasks.providers.base import GenerationRequest, Provider
+from tasks.providers.gemini import GeminiProvider
+from tasks.providers.openai_compatible import OpenAICompatibleProvider
 from tasks.providers.preview import PreviewProvider
+from tests.contract.providers import queues
 from tests.real_anycap import real_anycap
 from tests.stand_ins.anycap_api import AnycapApi
+from tests.stand_ins.gemini_api import KEY, GeminiApi
+from tests.stand_ins.openai_api import OpenAIApi
 
 FONT = Path(__file__).parents[3] / "config/fonts/ImagechordSans.otf"
 FAKE = Path(__file__).with_name("fake_anycap.py")
 
 SMALL = Size(64, 64)
 
-MakeRequest = Callable[..., GenerationRequest]
+MakeRequest = queues.MakeRequest
 
 
 @pytest.fixture
@@ -105,7 +110,48 @@ def real(tmp_path: Path, api: AnycapApi) -> AnycapProvider:
     )
 
 
-@pytest.fixture(params=["preview", "anycap-fake", "anycap-real"])
+@pytest.fixture
+def openai_api() -> Iterator[OpenAIApi]:
+    """A stand-in for OpenAI and Ark."""
+    with OpenAIApi() as server:
+        yield server
+
+
+@pytest.fixture
+def openai(openai_api: OpenAIApi) -> OpenAICompatibleProvider:
+    """The provider of OpenAI's API and its likes, with OpenAI at the stand-in and two keys."""
+    keys = {"OPENAI_API_KEY": "sk-of-openai", "ARK_API_KEY": "ark-key", "": ""}
+    return OpenAICompatibleProvider(keys=keys, base_url=openai_api.openai_url, allow_private_urls=True)
+
+
+@pytest.fixture
+def gemini_api() -> Iterator[GeminiApi]:
+    """A stand-in for Google's Gemini API."""
+    with GeminiApi() as server:
+        yield server
+
+
+@pytest.fixture
+def gemini(gemini_api: GeminiApi) -> GeminiProvider:
+    """The provider of Google's models, with Google at the stand-in."""
+    return GeminiProvider(api_key=KEY, base_url=gemini_api.url)
+
+
+@pytest.fixture
+def fal(make_request: MakeRequest) -> Iterator[queues.Waited]:
+    """The queue of fal, waited for."""
+    with queues.fal(make_request) as queue:
+        yield queues.Waited(queue)
+
+
+@pytest.fixture
+def replicate(make_request: MakeRequest) -> Iterator[queues.Waited]:
+    """The queue of Replicate, waited for."""
+    with queues.replicate(make_request) as queue:
+        yield queues.Waited(queue)
+
+
+@pytest.fixture(params=["preview", "anycap-fake", "anycap-real", "openai", "gemini", "fal", "replicate"])
 def provider(request: pytest.FixtureRequest) -> Provider:
     """Each provider in turn, ready to be called."""
     if request.param == "preview":
@@ -113,5 +159,5 @@ def provider(request: pytest.FixtureRequest) -> Provider:
     if request.param == "anycap-fake":
         fake: FakeAnycap = request.getfixturevalue("fake")
         return fake.provider
-    real: AnycapProvider = request.getfixturevalue("real")
-    return real
+    made: Provider = request.getfixturevalue("real" if request.param == "anycap-real" else request.param)
+    return made

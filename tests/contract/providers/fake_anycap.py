@@ -151,6 +151,12 @@ SCENES: dict[str, Callable[[], object]] = {
     "paid but lost, 403": lambda: failure(
         "error", "operation succeeded but download failed: download failed: HTTP 403"
     ),
+    "upload failed": lambda: failure(
+        "error", 'failed to resolve parameter "images": storage upload failed: status 403 after 1 attempt(s)'
+    ),
+    "no schema": lambda: failure("error", "model schema is unavailable; cannot safely classify local media input"),
+    "gateway while uploading": lambda: failure("http_504", "gateway timeout"),
+    "dropped while uploading": lambda: failure("connection_error", post("EOF")),
     "unknown flag": lambda: failure("error", "unknown flag: --async"),
     "unknown error": lambda: failure("error", "something odd"),
     "invalid args": lambda: failure("invalid_args", "too many"),
@@ -180,7 +186,10 @@ SCENES: dict[str, Callable[[], object]] = {
     "broken": lambda: raw("", 127),
     "json list": lambda: raw("[1, 2]", 1),
 }
-SILENT = {"unknown flag", "invalid args", "broken", "killed silently"}
+SILENT = {
+    *("unknown flag", "invalid args", "broken", "killed silently"),
+    *("upload failed", "no schema", "gateway while uploading", "dropped while uploading"),
+}
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -24,7 +25,7 @@ from tasks.core.pictures import Size
 from tasks.pictures.inspect import inspect
 from tasks.providers.anycap import AnycapProvider
 from tests.contract.providers.conftest import MakeRequest
-from tests.stand_ins.anycap_api import AnycapApi, Fault, depicts
+from tests.stand_ins.anycap_api import AnycapApi, Fault, depicts, paint
 
 PAID = 3 * 2_000
 
@@ -96,6 +97,30 @@ def test_what_was_paid_for_is_downloaded_again(real: AnycapProvider, api: Anycap
     api.fault_for = lambda _prompt, _number: Fault.TRUNCATED_ONCE
     assert depicts(real.generate(make_request("a mug")).data, "a mug")
     assert len(api.charges) == 1
+
+
+def test_pictures_to_start_from_are_uploaded(
+    real: AnycapProvider, api: AnycapApi, make_request: MakeRequest, tmp_path: Path
+) -> None:
+    """The program uploads local files by itself and names them in the one paid call, in their order."""
+    files = (tmp_path / "front.png", tmp_path / "back.png")
+    for number, file in enumerate(files):
+        file.write_bytes(paint(f"a reference, number {number}", 64, 64))
+    assert depicts(real.generate(make_request("a mug", references=files)).data, "a mug")
+    (call,) = api.charges
+    assert call.parameters["mode"] == "image-to-image"
+    assert [api.uploads[url] for url in call.parameters["images"]] == [file.read_bytes() for file in files]
+
+
+def test_a_failed_upload_is_provably_not_paid(
+    real: AnycapProvider, api: AnycapApi, make_request: MakeRequest, tmp_path: Path
+) -> None:
+    """Uploads come before the paid call: that is not made, and may be tried again freely."""
+    (tmp_path / "front.png").write_bytes(paint("a reference", 64, 64))
+    api.refuses_uploads = True
+    with pytest.raises(NotSent, match="storage upload failed"):
+        real.generate(make_request(references=(tmp_path / "front.png",)))
+    assert not api.calls
 
 
 def test_the_deadline_ends_a_hanging_call(real: AnycapProvider, api: AnycapApi, make_request: MakeRequest) -> None:

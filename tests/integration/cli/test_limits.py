@@ -57,7 +57,10 @@ def test_limits_are_told_to_the_broker(shop: Shop) -> None:
         (("nano-banana-2", "--per-day", "inf"), "--per-day 'inf' is not a whole number above 0"),
         (("nano-banana-2", "--per-day", "5", "--reset"), "--reset goes back to the catalogue, so no value can be set"),
         (("--per-day", "5"), "which limit? Name a model or 'cms'"),
-        (("banana", "--per-day", "5"), "'banana' is not limited here; there are: preview, nano-banana-2"),
+        (
+            ("banana", "--per-day", "5"),
+            "'banana' is not limited here; there are: preview, preview-async, nano-banana-2",
+        ),
         (("banana",), "'banana' is not limited here"),
         (("cms", "--reset"), "'cms' is not limited here; set CMS_URL first"),
     ],

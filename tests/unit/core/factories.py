@@ -9,6 +9,7 @@ from tasks.core.catalogue import Catalogue
 from tasks.core.catalogue_parse import parse_catalogue
 from tasks.core.plan import PlannedImage, PlanOptions, Row, RowProblem
 from tasks.core.planning import DEFAULT_KEY_PATTERN, Planner
+from tasks.core.references import Find, find_none
 
 ASPECTS = {"mode": "aspect_ratio", "aspect_ratios": ["1:1", "16:9", "9:16"], "resolutions": {"1k": 1024, "2k": 2048}}
 
@@ -38,7 +39,7 @@ def model_tables() -> dict[str, Any]:
                 "max_prompt_chars": 60,
                 **priced,
             },
-            "touch-up": {"provider": "anycap", "model": "pro", "uses": ["edit"]},
+            "touch-up": {"provider": "anycap", "model": "pro", "uses": ["edit"], "references": 2},
         },
     }
 
@@ -77,10 +78,11 @@ def planner(
     *,
     template: str = "product_hero",
     pattern: str = DEFAULT_KEY_PATTERN,
+    find: Find = find_none,
     **options: Any,
 ) -> Planner:
     """A planner with the catalogue above; further arguments are PlanOptions'."""
-    return Planner(catalogue(), PlanOptions(template=template, **options), columns, pattern)
+    return Planner(catalogue(), PlanOptions(template=template, **options), columns, pattern, find)
 
 
 def row(line: int = 2, **values: str) -> Row:

@@ -30,6 +30,7 @@ def test_a_small_preset_is_enough() -> None:
         ({"path": "/p/{}"}, r"\{\} in"),
         ({"body": {"url": "{url}"}}, r"\{url\} in"),
         ({"body": {"list": [1, {"deep": "{url}"}]}}, r"\{url\} in"),
+        ({"body": {"all": "all: {image_urls}"}}, r"\{image_urls\} in 'all: "),
         ({"body": {"image_url": 3}}, r"body has no \{image_url\}"),
         ({"lookup": {"path": "/p?q={id}", "field": "id"}}, r"\{id\} in"),
         ({"lookup": {"path": "/p", "field": "a b"}}, r"\[mine\].lookup.field"),
@@ -64,11 +65,22 @@ def test_paths_are_quoted() -> None:
 def test_bodies_are_filled_in_depth() -> None:
     """Texts are filled wherever they stand, other values stay, and a value that looks like a placeholder is text."""
     body = {"data": [{"url": "{image_url}", "n": 1}, "key {sku}"], "flag": True, "none": None}
-    assert filled_body(body, {"sku": "{image_url}", "image_url": "https://x"}) == {
+    assert filled_body(body, {"sku": "{image_url}"}, ["https://x", "https://y"]) == {
         "data": [{"url": "https://x", "n": 1}, "key {image_url}"],
         "flag": True,
         "none": None,
     }
+
+
+def test_a_list_stands_alone() -> None:
+    """A value that is `{image_urls}` becomes the list; a body without one has no room for variants."""
+    body = {"first": "{image_url}", "all": "{image_urls}"}
+    preset = parse_presets({"mine": {**GOOD, "body": body}})["mine"]
+    assert preset.takes_list
+    assert not parse_presets({"mine": GOOD})["mine"].takes_list
+    urls = ["https://x", "https://y"]
+    assert filled_body(preset.body, {"sku": "1"}, urls) == {"first": "https://x", "all": urls}
+    assert parse_presets({"mine": {**GOOD, "body": {"all": "{image_urls}"}}})["mine"].takes_list
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,16 @@ def test_an_estimate_goes_from_list_price_to_every_last_try() -> None:
     assert estimate_cost(1000, model(), Preferences()) == CostEstimate(5 * USD, 5_150_000, 15 * USD)
 
 
+def test_a_surcharge_counts_wherever_money_does() -> None:
+    """$0.0336 with 15 % of thoughts is $0.03864: what is reserved, and what every estimate begins with."""
+    thinking = model(price_usd=Decimal("0.0336"), surcharge_percent=15)
+    assert (thinking.list_price_usd_micros, thinking.price_usd_micros) == (33_600, 38_640)
+    assert estimate_cost(1000, thinking, Preferences()).low == 38_640_000
+    assert model(surcharge_percent=0.5).price_usd_micros == 5_025
+    unpriced = model(price_usd=None, surcharge_percent=15)
+    assert unpriced.list_price_usd_micros is unpriced.price_usd_micros is None
+
+
 def test_the_expected_cost_never_passes_the_highest() -> None:
     """With one attempt there is nothing to try again."""
     assert estimate_cost(1000, model(), Preferences(max_attempts=1)) == CostEstimate(5 * USD, 5 * USD, 5 * USD)

@@ -247,6 +247,18 @@ class TestSize:
 
 
 class TestVariants:
+    def test_the_batch_has_a_number_for_all(self) -> None:
+        """`--variants` counts for every row that says nothing itself."""
+        plan_of = planner((*ARTICLE, "variants"), variants=2)
+        assert len(images(plan_of, row(2, variants=""))) == 2
+        assert len(images(plan_of, row(3, variants="3"))) == 3
+
+    @pytest.mark.parametrize("count", [0, 11])
+    def test_a_number_for_all_has_the_same_range(self, count: int) -> None:
+        """From 1 to 10."""
+        with pytest.raises(InputError, match=f"variants is {count}; it is a whole number from 1 to 10"):
+            planner(variants=count)
+
     def test_variants_are_images_of_one_prompt(self) -> None:
         """Three variants share key and prompt and differ in fingerprint."""
         made = images(planner((*ARTICLE, "variants")), row(variants="3"))
@@ -348,13 +360,6 @@ class TestOtherProblems:
         assert images(plan_of, row(2, name="x" * 53))
         [problem] = problems(plan_of, row(3, name="x" * 54))
         assert (problem.column, problem.message) == ("", "the prompt has 61 characters; seedream-5 takes 60")
-
-    def test_references_wait_for_their_time(self) -> None:
-        """They are refused clearly, and an empty cell is no reference."""
-        plan_of = planner((*ARTICLE, "reference"))
-        assert images(plan_of, row(2, reference=""))
-        [problem] = problems(plan_of, row(3, reference="a.png"))
-        assert "not yet supported" in problem.message
 
     @pytest.mark.parametrize("character", ["\x00", "\x1b", "\x7f", "\ud83d"])
     def test_control_characters_are_reported_in_any_column(self, character: str) -> None:

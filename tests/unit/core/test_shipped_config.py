@@ -52,8 +52,9 @@ def test_every_template_works_with_every_model(catalogue: Catalogue) -> None:
         for model in catalogue.models:
             [image] = plan(Planner(catalogue, PlanOptions(template.name, model=model), columns), [row])
             assert str(image.size) == (template.size if template.size[0] != "{" else "1080x1080")
-            assert image.native_size.width >= image.size.width
-            assert image.native_size.height >= image.size.height
+            # Some draw 1K and no more: 1080 pixels are made of 1024 then, and the plan says so.
+            assert image.native_size.width * 1.06 >= image.size.width
+            assert image.native_size.height * 1.06 >= image.size.height
 
 
 def test_the_sample_catalogue_is_good(catalogue: Catalogue) -> None:

@@ -106,3 +106,9 @@ def test_a_ratio_is_two_positive_numbers(text: str) -> None:
     """Anything but N:M is refused."""
     with pytest.raises(ValueError, match=r".*"):
         parse_ratio(text)
+
+
+def test_the_resolution_class_may_have_another_name() -> None:
+    """Seedream at Replicate calls it ``size``."""
+    rule = AspectSizes(aspect_ratios=("1:1",), resolutions={"2K": 2048}, parameter="size")
+    assert native(rule, Size(1000, 1000)).parameters == {"aspect_ratio": "1:1", "size": "2K"}

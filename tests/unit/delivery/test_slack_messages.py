@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.core.errors import ErrorClass
+from tasks.core.events import Standing
 from tasks.core.holds import Hold, Reason
 from tasks.core.limits import CMS, LimitState
 from tasks.core.outages import DESTINATIONS, S3, Outage
@@ -306,6 +307,28 @@ def test_what_waits_says_how_it_goes_on(language: Any) -> None:
         assert f"imagechord {command}\n" in text
     assert text.count("imagechord") == 3
     assert {"ko": "자동으로 이어집니다", "en": "goes on by itself"}[language] in text
+
+
+@pytest.mark.parametrize(
+    ("standing", "says"),
+    [
+        (None, None),
+        (Standing(0, None, gave_up=False), None),
+        (Standing(7, None, gave_up=False), None),
+        (Standing(1200, "it answered 503", gave_up=False), "takes nothing; it will be told again (events: 1,200)"),
+        (Standing(3, "it answered 410", gave_up=True), "is told nothing more (events left: 3)"),
+    ],
+)
+def test_a_webhook_that_takes_nothing_is_news(standing: Standing | None, says: str | None) -> None:
+    """With its error, in both languages; one that listens is none, though not all is told yet."""
+    english, korean = finished(summary(webhook=standing), language="en"), finished(summary(webhook=standing))
+    assert list(block_kit_problems(english)) == list(block_kit_problems(korean)) == []
+    assert ("웹훅" in as_text(korean)) is (says is not None)
+    if standing is None or says is None:
+        assert "webhook" not in as_text(english)
+    else:
+        assert says in as_text(english)
+        assert str(standing.error) in as_text(english)
 
 
 def test_an_outage_says_since_when_why_and_that_nothing_is_lost() -> None:

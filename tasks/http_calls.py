@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import os
 import threading
 import time
@@ -21,12 +22,12 @@ from tasks.core.errors import Account, Ambiguous, ConfigurationError, NotSent, O
 from tasks.core.redaction import redacted
 from tasks.core.retry_after import parse_retry_after
 
-_MAX_ANSWER_BYTES = 1 << 20
+_SCHEMES = {"basic": "Basic", "bearer": "Bearer", "key": "Key"}
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back. ``body`` is at most 1 MB."""
+    """What came back. ``body`` is as long as the caller takes it."""
 
     status: int
     headers: Mapping[str, str]
@@ -52,14 +53,14 @@ class Answer:
 
 
 class TokenAuth(AuthBase):
-    """``Authorization: Bearer TOKEN``, or Basic with ``user:password`` as the token.
+    """``Authorization: Bearer TOKEN``, fal's own Key, or Basic with ``user:password`` as the token.
 
     A plain header would lose against an entry for the host in ``~/.netrc``.
     """
 
-    def __init__(self, scheme: Literal["bearer", "basic"], token: str) -> None:
-        basic = base64.b64encode(token.encode()).decode()
-        self._value = f"Bearer {token}" if scheme == "bearer" else f"Basic {basic}"
+    def __init__(self, scheme: Literal["bearer", "basic", "key"], token: str) -> None:
+        shown = base64.b64encode(token.encode()).decode() if scheme == "basic" else token
+        self._value = f"{_SCHEMES[scheme]} {shown}"
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         """Set the header of one request."""
@@ -72,8 +73,12 @@ class HttpCaller:
 
     ``total_seconds`` is for each silence and for the whole: a server that drips its answer cannot hold a thread for
     longer than twice that.
-    ``repeatable`` says what a lost answer means: ask again (Overloaded), or perhaps done (Ambiguous).
+    ``repeatable`` says what a lost answer means: ask again (Overloaded), or perhaps done (Ambiguous). What is not
+    repeatable has a connection of its own: a kept one that the other side is just closing would lose the answer.
+    Of an answer no more than ``max_answer_bytes`` is read.
     """
+
+    max_answer_bytes = 1 << 20
 
     def __init__(
         self,
@@ -88,38 +93,72 @@ class HttpCaller:
         self.variable = variable
         self.total_seconds = total_seconds
         self._auth = auth or _NoAuth()
-        self._lost = Overloaded if repeatable else Ambiguous
+        self._repeatable = repeatable
         self._threads = threading.local()
 
-    def call(self, method: str, url: str, body: Any = None) -> Answer:
-        """Send one request, with ``body`` as JSON. Raises NotSent, Account (TLS, address), Overloaded or Ambiguous."""
-        deadline = time.monotonic() + self.total_seconds
+    def call(
+        self,
+        method: str,
+        url: str,
+        body: Any = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        at_most_seconds: float = math.inf,
+    ) -> Answer:
+        """Send one request, with ``body`` as JSON unless it is bytes. ``at_most_seconds`` cuts ``total_seconds``.
+
+        Raises NotSent, Account (TLS, address), Overloaded or Ambiguous.
+        """
+        content = {"data": body} if isinstance(body, bytes) else {"json": body}
+        session = self._session()
+        seconds = max(min(self.total_seconds, at_most_seconds), 0.001)
+        deadline = time.monotonic() + seconds
         try:
-            with self._session().request(
+            with session.request(
                 method,
                 url,
-                json=body,
+                **content,
+                headers=headers,
                 auth=self._auth,
-                timeout=(min(5.0, self.total_seconds), self.total_seconds),
+                timeout=(min(5.0, seconds), seconds),
                 allow_redirects=False,  # a redirected PATCH becomes a GET, and would look like success
                 stream=True,
             ) as response:
-                return Answer(response.status_code, response.headers, _bounded_body(response, deadline))
+                return Answer(response.status_code, response.headers, self._bounded_body(response, deadline))
         except (requests.RequestException, HTTPError) as error:
-            failure = self._failure(error)
+            failure = self._failure(error, seconds)
+        finally:
+            if not self._repeatable:
+                session.close()
         # Raised out here, without its cause: requests puts the URL into its messages, and a webhook's URL is a secret.
         raise failure
 
     def _session(self) -> requests.Session:
         """The session of this thread; a forked child must not share its parent's connections."""
         if getattr(self._threads, "process_id", None) != os.getpid():
-            self._threads.session = requests.Session()
+            self._threads.session = self._new_session()
             self._threads.process_id = os.getpid()
         session: requests.Session = self._threads.session
         return session
 
-    def _failure(self, error: Exception) -> StepError:
+    def _new_session(self) -> requests.Session:
+        return requests.Session()
+
+    def _bounded_body(self, response: requests.Response, deadline: float) -> bytes:
+        """Read what comes until the deadline. Raises requests' and urllib3's errors."""
+        parts = bytearray()
+        while len(parts) < self.max_answer_bytes:
+            part = response.raw.read1(1 << 16, decode_content=True)
+            if not part:
+                return bytes(parts)
+            parts += part
+            if time.monotonic() > deadline:
+                raise requests.ReadTimeout
+        return bytes(parts[: self.max_answer_bytes])
+
+    def _failure(self, error: Exception, seconds: float) -> StepError:
         reason = _innermost(error)
+        lost = Overloaded if self._repeatable else Ambiguous
         if isinstance(error, requests.exceptions.SSLError):
             return Account(f"{self.service}: no trusted TLS connection; check the certificate and {self.variable}")
         if isinstance(error, ValueError):  # requests' InvalidURL and its kin
@@ -129,8 +168,8 @@ class HttpCaller:
         ):
             return NotSent(f"{self.service} cannot be reached; check the network and {self.variable}")
         if isinstance(error, requests.Timeout | ReadTimeoutError):
-            return self._lost(f"{self.service} did not answer within {self.total_seconds:g} s")
-        return self._lost(f"{self.service} dropped the connection ({type(reason).__name__})")
+            return lost(f"{self.service} did not answer within {seconds:g} s")
+        return lost(f"{self.service} dropped the connection ({type(reason).__name__})")
 
 
 class _NoAuth(AuthBase):
@@ -164,19 +203,6 @@ def checked_token(token: str, variable: str) -> str:
     if not (text.isascii() and text.isprintable()):
         raise ConfigurationError(f"{variable} holds characters that no token has; copy it again, on one line")
     return text
-
-
-def _bounded_body(response: requests.Response, deadline: float) -> bytes:
-    """Read what comes until the deadline. Raises requests' and urllib3's errors."""
-    parts = bytearray()
-    while len(parts) < _MAX_ANSWER_BYTES:
-        part = response.raw.read1(1 << 16, decode_content=True)
-        if not part:
-            return bytes(parts)
-        parts += part
-        if time.monotonic() > deadline:
-            raise requests.ReadTimeout
-    return bytes(parts[:_MAX_ANSWER_BYTES])
 
 
 def _innermost(error: Exception) -> BaseException:

@@ -1,0 +1,1 @@
+"""Telling webhooks, over real sockets."""
