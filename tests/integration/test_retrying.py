@@ -189,3 +189,22 @@ def test_a_batch_that_is_not_started_cannot_be_retried(open_services: OpenServic
         connection.execute(update(batch).values(phase="refused"))
     with pytest.raises(InputError, match="is refused"):
         retrying.retry(services, batch_id, Selection())
+
+
+def test_a_retired_model_is_not_retried_with(open_services: OpenServices) -> None:
+    """One that is gone is refused; one that falls back on another brings it along, and needs its price."""
+    batch_id = failed_batch(open_services())
+    gone = _model("gone", "retires = 2026-10-29\n")
+    later = _model("later", 'fallback = ["last"]\n') + _model("last", "")
+    services = open_services(models=MODELS + gone + later)
+    with pytest.raises(InputError, match="gone was retired on 2026-10-29"):
+        retrying.retry(services, batch_id, Selection(), Edit(model="gone"))
+    assert {view.state for view in images(services, batch_id)} == {State.FAILED}
+    retrying.retry(services, batch_id, Selection(), Edit(model="later"))
+    assert {"later", "last"} <= set(planned_by(services.ledger, batch_id).catalogue["models"])
+    third = _model("third", 'fallback = ["fourth"]\n') + _model("fourth", "").replace("price_usd = 0.03\n", "")
+    services = open_services(models=MODELS + third)
+    with services.ledger.write() as connection:
+        connection.execute(update(image).values(state=State.FAILED))
+    with pytest.raises(InputError, match="fourth has no price"):
+        retrying.retry(services, batch_id, Selection(), Edit(model="third"))
