@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, literal, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Update, and_, bindparam, func, literal, select, update
 
 from tasks.core.fallbacks import Drawn
 from tasks.core.holds import Hold
@@ -20,7 +20,7 @@ from tasks.ledger.schema import UtcDateTime, batch, hold, image, picture, revisi
 from tasks.ledger.submitting import CHUNK
 
 _WAS = (
-    *("template", "model", "prompt", "fingerprint", "state", "attempts", "unknowns"),
+    *("template", "model", "prompt", "fingerprint", "attempts", "unknowns"),
     *("error_class", "error_step", "error_message"),
 )
 _TAKE_OVER = (
@@ -130,35 +130,40 @@ def _is(held: Hold) -> ColumnElement[bool]:
 
 
 def _move(ledger: Ledger, held: Hold, chosen: Mapping[int, Drawn | None]) -> Counter[str]:
-    """Hold them all, so that the lineage tells why, and let those go on that can."""
+    """Let those go on that can, and hold the others."""
     unsent = select(image.c.id).join_from(image, hold, _UNSENT).where(_is(held), image.c.id.in_(chosen))
     with ledger.write() as connection:
         # In the order in which every move locks images.
         ids = connection.scalars(unsent.order_by(image.c.id).with_for_update(of=image)).all()
-        stopped = update(image).where(image.c.id.in_(ids))
-        connection.execute(stopped.values(**held_values(held.reason, held.message)))
         going = {id_: drawn for id_ in ids if (drawn := chosen[id_]) is not None}
-        take_over(connection, going)
+        why = held_values(held.reason, held.message)
+        # What goes on is never seen as held, by a webhook for instance; the lineage says that it was, and why.
+        connection.execute(_of(going).values(**why | {"state": State.PLANNED}))
+        connection.execute(_of(set(ids) - set(going)).values(**why))
+        take_over(connection, going, State.HELD)
     return Counter(drawn.model for drawn in going.values())
 
 
-def take_over(connection: Connection, images: Mapping[int, Drawn]) -> None:
-    """Let images go on, by id, as planned for another model: with all their attempts, in the same round."""
+def _of(ids: Collection[int]) -> Update:
+    return update(image).where(image.c.id.in_(ids))
+
+
+def take_over(connection: Connection, images: Mapping[int, Drawn], end: State) -> None:
+    """Let images go on, by id, as planned for another model: with all their attempts, in the same round.
+
+    Their rows say why already, and the lineage says that they have come to this ``end``.
+    """
     now = datetime.now(UTC)
     for model in {drawn.model for drawn in images.values()}:
         ids = [id_ for id_, drawn in images.items() if drawn.model == model]
-        was = select(image.c.id, *(image.c[name] for name in _WAS), batch.c.round, _time(now), literal(model))
+        new = (batch.c.round, literal(end), literal(now, UtcDateTime()), literal(model))
+        was = select(image.c.id, *(image.c[name] for name in _WAS), *new)
         was = was.join_from(image, batch, batch.c.id == image.c.batch_id).where(image.c.id.in_(ids))
-        connection.execute(
-            revision.insert().from_select(["image_id", *_WAS, "round", "retried_at", "fell_back_to"], was)
-        )
+        columns = ["image_id", *_WAS, "round", "state", "retried_at", "fell_back_to"]
+        connection.execute(revision.insert().from_select(columns, was))
     if images:
         values = [{"the_image": id_, "moved_at": now, **_values(drawn)} for id_, drawn in images.items()]
         connection.execute(_TAKE_OVER, values)
-
-
-def _time(moment: datetime) -> ColumnElement[datetime]:
-    return literal(moment, UtcDateTime())
 
 
 def _values(drawn: Drawn) -> Mapping[str, Any]:

@@ -100,10 +100,12 @@ def settle_failure(ledger: Ledger, claim: Claim, error: StepError, decision: Dec
     now = datetime.now(UTC)
     spent = _cost_of(claim, error)
     with ledger.write() as connection:
-        if not _move(connection, claim, now, spent=spent, **_next(claim, error, decision, now)):
+        end = _next(claim, error, decision, now)
+        # An image that goes on never is in the state of its end: a webhook would hear of it.
+        if not _move(connection, claim, now, spent=spent, **end | ({"state": State.PLANNED} if onward.drawn else {})):
             raise _too_late(claim)
         if onward.drawn is not None:
-            falling_back.take_over(connection, {claim.image_id: onward.drawn})
+            falling_back.take_over(connection, {claim.image_id: onward.drawn}, end["state"])
         _end_attempt(
             connection,
             claim,

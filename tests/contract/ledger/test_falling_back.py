@@ -149,6 +149,21 @@ def test_what_no_other_model_takes_is_held(scene: Scene) -> None:
     assert revisions(scene, second.image_id) == []
 
 
+def test_a_webhook_hears_of_no_end_that_is_none(scene: Scene) -> None:
+    """An image that goes on has neither failed nor does it wait: only what is held is told."""
+    one, first, second, third = scene.tickets(4)
+    for ticket in (one, first, second, third):
+        scene.set_image(ticket.image_id, notifies=True)
+    fail_over(scene, one)
+    hold_model(scene, first)
+    (held,) = falling_back.waiting(scene.ledger)
+    falling_back.move_on(scene.ledger, held, lambda each: choose(each) if each.id == third.image_id else None)
+    told = select(schema.event.c.image_id, schema.event.c.type).order_by(schema.event.c.image_id)
+    with scene.ledger.read() as connection:
+        events = [tuple(row) for row in connection.execute(told)]
+    assert events == [(first.image_id, "image.held"), (second.image_id, "image.held")]
+
+
 def test_a_picture_that_is_bought_needs_no_other_model(scene: Scene) -> None:
     """Another batch has paid for it: the image adopts it at its next release."""
     (owner,) = scene.tickets([planned(7)])
