@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from tasks import submission
+from tasks import refusals, submission
 from tasks.core.choosing import ModelChoice, known
 from tasks.core.errors import (
     ConfigurationError,
@@ -129,7 +129,7 @@ def take_in_order(services: Services, values: Mapping[str, Any], order: str) -> 
 def _usable_webhook(services: Services, url: Any) -> str | None:
     """Whom to tell that an order is refused, unless it is the webhook itself that cannot be told."""
     try:
-        submission.check_webhook(services, url)
+        refusals.check_webhook(services, url)
     except (InputError, ConfigurationError, AttributeError, TypeError):  # in a message anything may stand there
         return None
     return None if url is None else str(url)

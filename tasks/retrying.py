@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-from tasks import submission
+from tasks import refusals, submission
 from tasks.core.catalogue import Catalogue, ModelSpec, TemplateSpec
 from tasks.core.choosing import known
 from tasks.core.errors import InputError
@@ -53,10 +53,10 @@ def retry(  # noqa: PLR0913 – one parameter per option
             raise InputError(refusal)
         models = with_fallbacks(anew.catalogue.models, asked)
         rehearse = rehearse_delivery or anew.request.rehearse_delivery
-        submission.refuse_rehearsal(services, anew.catalogue, asked, allowed=rehearse)
+        refusals.refuse_rehearsal(services, anew.catalogue, asked, allowed=rehearse)
         unpriced = sorted(alias for alias in models if anew.catalogue.models[alias].price_usd is None)
         unpriced_allowed = allow_unpriced or anew.request.allow_unpriced
-        if refusal := submission.refusal_of_unpriced(unpriced, allowed=unpriced_allowed):
+        if refusal := refusals.refusal_of_unpriced(unpriced, allowed=unpriced_allowed):
             raise InputError(refusal)
         retried = retrying.retry(ledger, batch_id, selection, edits, anew.additions)
     # What a hold keeps waiting, it keeps waiting.

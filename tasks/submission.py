@@ -13,20 +13,19 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from tasks.core.catalogue import Catalogue, ModelSpec, TemplateSpec
-from tasks.core.errors import ConfigurationError, InputError
-from tasks.core.events import checked_url
+from tasks.core.catalogue import ModelSpec, TemplateSpec
+from tasks.core.errors import InputError
 from tasks.core.fallbacks import with_fallbacks
 from tasks.core.plan import PlannedImage, PlanOptions, RowProblem
 from tasks.core.plan_summary import PlanSummary
 from tasks.core.planning import Planner, RowPlan
 from tasks.core.request import Request, is_s3
-from tasks.core.retirement import has_retired, notice, refusal_of_retired
-from tasks.core.standard_webhooks import sign
+from tasks.core.retirement import has_retired, notice
 from tasks.ledger import submitting
 from tasks.ledger.reading import bought_fingerprints
 from tasks.ledger.submitting import CHUNK, NewBatch
 from tasks.references import References, base_of
+from tasks.refusals import Refusal, check_webhook, refusal_of, refuse_rehearsal
 from tasks.services import Services
 from tasks.sources.opening import open_rows
 from tasks.sources.rows import RowSource
@@ -42,14 +41,6 @@ class Submitted:
     notes: tuple[str, ...]
     summary: PlanSummary | None = None
     existing: bool = False
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """Why nothing may be bought, and what a person does about it."""
-
-    message: str
-    mend: str
 
 
 @dataclass(frozen=True)
@@ -149,7 +140,7 @@ def plan(services: Services, request: Request, each: Callable[[PlannedImage], ob
         encoding=stream.rows.encoding,
         delimiter=stream.rows.delimiter,
         field_columns=stream.planner.field_columns,
-        refusal=_refusal(services, request, stream.summary),
+        refusal=refusal_of(services, request, stream.summary),
     )
 
 
@@ -222,18 +213,9 @@ def write(  # noqa: PLR0913, PLR0917 - the whole plan comes together here
         problems = [problem for row in chunk for problem in row.problems]
         submitting.add_skipped(services.ledger, batch_id, problems, planner_no)
     _refuse_bad_rows(stream, skip=request.skip_bad_rows)
-    if refusal := _refusal(services, request, stream.summary):
+    if refusal := refusal_of(services, request, stream.summary):
         raise InputError(refusal.message)
     refuse_rehearsal(services, services.settings.catalogue, stream.summary.by_model, allowed=request.rehearse_delivery)
-
-
-def _refusal(services: Services, request: Request, summary: PlanSummary) -> Refusal | None:
-    """What speaks against buying from the batch's models."""
-    if gone := refusal_of_retired(summary.catalogue.models, summary.to_buy, services.settings.today):
-        return Refusal(gone, "plan again with another --model")
-    if unpriced := refusal_of_unpriced(summary.unpriced_models, allowed=request.allow_unpriced):
-        return Refusal(unpriced, "set the price, or plan again with --allow-unpriced")
-    return None
 
 
 def _refuse_bad_rows(stream: Stream, *, skip: bool) -> None:
@@ -248,43 +230,6 @@ def _refuse_bad_rows(stream: Stream, *, skip: bool) -> None:
             f"{stream.rows.name}: no row is left to make a picture of",
             stream.worded_problems,
         )
-
-
-def refusal_of_unpriced(models: Sequence[str], *, allowed: bool) -> str:
-    """Why nothing may be bought from models without a price, unless somebody allows it; empty when it may."""
-    if not models or allowed:
-        return ""
-    has, it = ("has", "it") if len(models) == 1 else ("have", "they")
-    return (
-        f"{', '.join(models)} {has} no price, and what has no price is not free: no budget would hold {it}. Set "
-        f"price_usd in models.toml, or add --allow-unpriced (allow_unpriced=True) to count it as nothing"
-    )
-
-
-def refuse_rehearsal(services: Services, catalogue: Catalogue, aliases: Iterable[str], *, allowed: bool) -> None:
-    """Rehearsal pictures must not reach a shop by accident. ``aliases`` are the models used. Raises InputError."""
-    reached = with_fallbacks(catalogue.models, aliases)
-    rehearsed = any(catalogue.models[alias].provider == "preview" for alias in reached)
-    configured = [name for name in ("S3_BUCKET", "CMS_URL") if services.settings.get(name)]
-    if rehearsed and configured and not allowed:
-        raise InputError(
-            f"the model 'preview' draws rehearsal cards, and {' and '.join(configured)} would receive them; "
-            f"unset it, choose another --model, or add --rehearse-delivery if that is what you want"
-        )
-
-
-def check_webhook(services: Services, url: str | None) -> None:
-    """See that a webhook may be told and what it is told can be signed. Raises InputError and ConfigurationError."""
-    if url is None:
-        return
-    checked_url(url, allow_private=services.settings.preferences.allow_private_webhook_urls)
-    secret = services.settings.get("WEBHOOK_SECRET")
-    if secret is None:
-        raise ConfigurationError(
-            "a webhook is told signed events: set WEBHOOK_SECRET, here and for the workers, to what its receiver "
-            "verifies them with (for example whsec_ and 32 random bytes in base64)"
-        )
-    sign(secret, "evt_0", 0, b"")
 
 
 def digest_of(request: Request) -> str:

@@ -7,7 +7,7 @@ from functools import partial
 
 import typer
 
-from tasks import health, submission
+from tasks import health, refusals, submission
 from tasks.cli import options
 from tasks.cli.console import errors, note
 from tasks.cli.finishing import say_goodbye
@@ -45,7 +45,7 @@ def run(request: Request, json: options.Json = False) -> None:
     """
     services = current_services()
     require_same_ledger(services)
-    submission.check_webhook(services, request.webhook)
+    refusals.check_webhook(services, request.webhook)
     unfinished = _unfinished(services, request)
     if unfinished is not None and not _goes_on(services, request, unfinished):
         raise typer.Exit(say_goodbye(services, unfinished, json=json))
