@@ -15,7 +15,6 @@ from tasks.core.retirement import refusal_of_retired
 from tasks.core.standard_webhooks import sign
 from tasks.services import Services
 
-
 _REHEARSE = frozenset({"preview", "preview_async"})
 """Providers whose pictures are none that a shop could want."""
 
