@@ -27,9 +27,6 @@ def send_once(services: Services, said: Said, message: dict[str, Any]) -> None:
     With the claim came an event for the batch's webhook, if it has one.
     """
     error = None
-    if has_webhook(services.ledger, said.batch_id):
-        with left_to_the_sweep(f"telling the webhook of {said.batch_id}"):
-            ask(said.batch_id)
     try:
         services.notifier.send(message)
     except Exception as failure:  # noqa: BLE001 – whatever it is, the message has been claimed and is not sent again
@@ -39,6 +36,10 @@ def send_once(services: Services, said: Said, message: dict[str, Any]) -> None:
             else redacted(f"unexpected {type(failure).__name__}: {failure}")
         )
         logger.warning("batch %s: Slack did not take the %s message: %s", said.batch_id, said.kind, failure)
+    # After it, since the ledger may be away by now, and nobody else would send what is claimed.
+    with left_to_the_sweep(f"telling the webhook of {said.batch_id}"):
+        if has_webhook(services.ledger, said.batch_id):
+            ask(said.batch_id)
     mark_sent(services.ledger, said, message, error)
 
 

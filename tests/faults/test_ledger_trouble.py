@@ -10,7 +10,10 @@ from contextlib import closing, contextmanager
 
 import pytest
 
+from tasks.core.errors import LedgerUnavailable
 from tasks.core.states import State
+from tasks.ledger.summing import claim_message
+from tasks.steps.slack_summary import send_once
 from tests.faults.test_interruptions import slow_calls
 from tests.faults.test_killed_worker import unknown_calls
 from tests.integration.conftest import MakeStack
@@ -58,6 +61,22 @@ def check_completed(stack: Stack, batch_id: str, workers: list[Worker], slack: S
     assert unknown_calls(stack) == 0
     counts = stack.counts(batch_id)
     assert (counts.published, counts.total) == (len(NAMES), len(NAMES))
+
+
+def test_a_claimed_message_is_sent_though_the_ledger_goes_away(
+    make_stack: MakeStack, slack: SlackStandIn, postgres_server: PostgresServer
+) -> None:
+    """Nobody else would send it: its claim is in the ledger."""
+    stack = make_stack(NERVOUS, IMAGECHORD_DATABASE_URL=postgres_server.create_database(), **slack.environment)
+    stack.python("import sys; sys.argv = ['imagechord', 'migrate']; from tasks.cli.main import main; main()")
+    said = claim_message(stack.services.ledger, stack.submit(rows(NAMES)), "start", "a-worker")
+    assert said is not None
+    stack.services.ledger.close()
+    postgres_server.stop()
+    with pytest.raises(LedgerUnavailable):
+        send_once(stack.services, said, {"text": "begun"})
+    assert [message["text"] for message in slack.messages] == ["begun"]
+    postgres_server.start()
 
 
 def test_postgresql_stops_and_starts(
