@@ -24,6 +24,8 @@ Message = dict[str, Any]
 
 _OF_ITS_CLAIM = and_(job.c.image_id == image.c.id, job.c.fence == image.c.fence)
 _AT_WORK = and_(image.c.state == State.GENERATING, OPEN)
+_JOB = select(job)
+_HAS_JOB = select(job.c.image_id).where(_OF_ITS_CLAIM, OPEN).exists()
 _LEASED = select(worker.c.id).where(worker.c.id == image.c.worker_id, worker.c.stopped_at.is_(None)).exists()
 
 
@@ -50,7 +52,7 @@ def accepted(ledger: Ledger, claim: Claim, named: Job) -> bool:
 
     When the claim was taken away meanwhile, the job's name is kept all the same.
     """
-    mine = (job.c.image_id == claim.image_id, job.c.fence == claim.fence)
+    mine = _job_of(claim.image_id, claim.fence)
     values = {"job_id": named.job_id, "due_at": named.due_at, "look_at": named.look_at}
     with ledger.write() as connection:
         connection.execute(update(image).where(*_claimed(claim)).values(worker_id=None))
@@ -62,10 +64,11 @@ def accepted(ledger: Ledger, claim: Claim, named: Job) -> bool:
 def forget(ledger: Ledger, claim: Claim) -> None:
     """The provider has not taken the job on."""
     with ledger.write() as connection:
-        connection.execute(delete(job).where(job.c.image_id == claim.image_id, job.c.fence == claim.fence))
+        connection.execute(delete(job).where(*_job_of(claim.image_id, claim.fence)))
 
 
-_JOB = select(job)
+def _job_of(image_id: int, fence: int) -> tuple[Any, ...]:
+    return job.c.image_id == image_id, job.c.fence == fence
 
 
 def _claimed(claim: Claim) -> tuple[Any, ...]:
@@ -99,7 +102,7 @@ class Called:
 def find(ledger: Ledger, image_id: int, fence: int) -> Job | None:
     """The job of a claim, ended or not."""
     with ledger.read() as connection:
-        row = connection.execute(_JOB.where(job.c.image_id == image_id, job.c.fence == fence)).first()
+        row = connection.execute(_JOB.where(*_job_of(image_id, fence))).first()
     return None if row is None else _job(row)
 
 
@@ -109,7 +112,7 @@ def call_came(ledger: Ledger, image_id: int, fence: int, body: bytes, look_at: d
     The first call counts; a repeated one, and one about a job that has ended, changes nothing. Should the message
     that is to be sent get lost, the job is looked at again at ``look_at``.
     """
-    the_job = (job.c.image_id == image_id, job.c.fence == fence)
+    the_job = _job_of(image_id, fence)
     news = {"called_at": datetime.now(UTC), "said": body, "look_at": look_at}
     with ledger.write() as connection:
         first = connection.execute(update(job).where(*the_job, job.c.called_at.is_(None)).values(**news))
@@ -123,11 +126,11 @@ def call_came(ledger: Ledger, image_id: int, fence: int, body: bytes, look_at: d
 def late(ledger: Ledger, image_id: int, fence: int) -> tuple[Claim, Job] | None:
     """A job that has ended without its picture, and what it was asked for; ``None`` when nobody needs that any more."""
     with ledger.read() as connection:
-        row = connection.execute(_JOB.where(job.c.image_id == image_id, job.c.fence == fence)).first()
+        row = connection.execute(_JOB.where(*_job_of(image_id, fence))).first()
         if row is None:
             return None
-        unbought = image.c.fingerprint == row.fingerprint
-        claimed = asked_for(ledger, connection, image.c.id == image_id, unbought)
+        still_wanted = image.c.fingerprint == row.fingerprint
+        claimed = asked_for(ledger, connection, image.c.id == image_id, still_wanted)
     return None if claimed is None else (replace(claimed, fence=fence, later=True), _job(row))
 
 
@@ -170,7 +173,7 @@ def _state(connection: Connection, ticket: Ticket) -> State:
 @patiently
 def look_later(ledger: Ledger, claim: Claim, look_at: datetime) -> None:
     """The job is not ready, or could not be asked about: let go of the image until then."""
-    mine = (job.c.image_id == claim.image_id, job.c.fence == claim.fence)
+    mine = _job_of(claim.image_id, claim.fence)
     with ledger.write(lasting=False) as connection:
         connection.execute(update(image).where(*_claimed(claim)).values(worker_id=None))
         connection.execute(update(job).where(*mine).values(look_at=look_at, looks=job.c.looks + 1))
@@ -179,7 +182,7 @@ def look_later(ledger: Ledger, claim: Claim, look_at: datetime) -> None:
 def due(ledger: Ledger, look_again_at: datetime, limit: int = 1000) -> list[Message]:
     """The tasks that look at jobs whose time has come. They are due again at ``look_again_at``: messages get lost."""
     now = datetime.now(UTC)
-    waiting = select(job.c.image_id, job.c.fence, job.c.message).join(image, _OF_ITS_CLAIM)
+    waiting = select(job.c.image_id, job.c.message).join(image, _OF_ITS_CLAIM)
     ripe = (_AT_WORK, image.c.worker_id.is_(None), job.c.look_at <= now)
     with ledger.read() as connection:  # as a rule there are none, and nothing is locked
         if connection.execute(waiting.where(*ripe).limit(1)).first() is None:
@@ -199,8 +202,7 @@ def park_orphans(ledger: Ledger, held_since: datetime) -> int:
     """
     now = datetime.now(UTC)
     orphaned = or_(~_LEASED, image.c.moved_at <= held_since)
-    has_job = select(job.c.image_id).where(_OF_ITS_CLAIM, OPEN).exists()
-    mine = and_(image.c.state == State.GENERATING, image.c.worker_id.is_not(None), orphaned, has_job)
+    mine = and_(image.c.state == State.GENERATING, image.c.worker_id.is_not(None), orphaned, _HAS_JOB)
     with ledger.read() as connection:
         ids = connection.scalars(select(image.c.id).where(mine).order_by(image.c.id)).all()
     return sum(_park(ledger, image_id, mine, now) for image_id in ids)
@@ -208,8 +210,7 @@ def park_orphans(ledger: Ledger, held_since: datetime) -> int:
 
 def park(ledger: Ledger, claim: Claim) -> bool:
     """Let go of an image whose job goes on without its worker; ``False`` when it has none."""
-    has_job = select(job.c.image_id).where(_OF_ITS_CLAIM, OPEN).exists()
-    return _park(ledger, claim.image_id, and_(*_claimed(claim), has_job), datetime.now(UTC))
+    return _park(ledger, claim.image_id, and_(*_claimed(claim), _HAS_JOB), datetime.now(UTC))
 
 
 def _park(ledger: Ledger, image_id: int, which: Any, now: datetime) -> bool:
