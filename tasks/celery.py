@@ -26,4 +26,11 @@ app = Celery(
         "tasks.steps.send_events",
     ],
 )
-app.steps["worker"].update({"tasks.steps.broker:FrugalBroker", "tasks.steps.lease:Lease", "tasks.steps.log:QuietLog"})
+app.steps["worker"].update(
+    {
+        "tasks.steps.broker:FrugalBroker",
+        "tasks.steps.lease:Lease",
+        "tasks.steps.log:QuietLog",
+        "tasks.steps.memory:FewHeaps",
+    }
+)

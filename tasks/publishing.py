@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from celery.canvas import Signature, chord
+from kombu import pools
 from kombu.utils.uuid import uuid
 
 from tasks.celery import app
@@ -52,10 +53,10 @@ def _frozen(step: Signature, **place: Any) -> dict[str, Any]:
 def impatient() -> Iterator[Any]:
     """A producer for somebody who waits for the answer: it fails within seconds where the broker does not answer.
 
-    With a connection as it comes, that takes minutes, or for ever.
+    With a connection as it comes, that takes minutes, or for ever. The process keeps it for the next call.
     """
-    connected = app.connection_for_write(transport_options=_IMPATIENT)
-    with connected as connection, app.amqp.Producer(connection) as producer:
+    connection = app.connection_for_write(transport_options=_IMPATIENT)
+    with pools.producers[connection].acquire(block=True, timeout=_IMPATIENT["socket_timeout"]) as producer:
         yield producer
 
 

@@ -110,11 +110,12 @@ def call_came(ledger: Ledger, image_id: int, fence: int, body: bytes, look_at: d
     """Record that the provider has called about a job, and what it said; ``None`` for a job that nobody knows.
 
     The first call counts; a repeated one, and one about a job that has ended, changes nothing. Should the message
-    that is to be sent get lost, the job is looked at again at ``look_at``.
+    that is to be sent get lost, the job is looked at again at ``look_at``. Should a power cut undo it, nobody has
+    called, and the provider is asked as for any call that never came: so it does not wait for the disk.
     """
     the_job = _job_of(image_id, fence)
     news = {"called_at": datetime.now(UTC), "said": body, "look_at": look_at}
-    with ledger.write() as connection:
+    with ledger.write(lasting=False) as connection:
         first = connection.execute(update(job).where(*the_job, job.c.called_at.is_(None)).values(**news))
         row = connection.execute(select(job.c.message, job.c.ended_at).where(*the_job)).first()
     if row is None:
