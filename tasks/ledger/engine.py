@@ -78,14 +78,15 @@ class Ledger:
             yield connection
 
     @contextmanager
-    def write(self, *, lasting: bool = True) -> Iterator[Connection]:
+    def write(self, *, lasting: bool = True, hurry: bool = False) -> Iterator[Connection]:
         """A transaction that may change rows; commits at the end, rolls back on an exception.
 
         On SQLite one that is not ``lasting`` may be undone by a power cut (never by the death of a process), and
-        does not wait for the disk: for moves that cost nothing to repeat.
+        does not wait for the disk: for moves that cost nothing to repeat. One in a ``hurry``, for whom somebody
+        waits who is not ours, goes before the writers of other processes that are not.
         """
         if self._writer is not None:
-            with passing_trouble(), self._writer.transaction(lasting=lasting) as connection:
+            with passing_trouble(), self._writer.transaction(lasting=lasting, hurry=hurry) as connection:
                 yield connection
         else:
             with passing_trouble(), self.engine.begin() as connection:

@@ -45,16 +45,16 @@ class GroupWriter:
         self._open: _Group | None = None
 
     @contextmanager
-    def transaction(self, *, lasting: bool) -> Iterator[Connection]:
+    def transaction(self, *, lasting: bool, hurry: bool) -> Iterator[Connection]:
         """Be a member of a group. Raises what SQLAlchemy or sqlite3 raise."""
         with self._my_turn():
-            group = self._join(lasting=lasting)
+            group = self._join(lasting=lasting, hurry=hurry)
             try:
                 with self._savepoint(group):
                     yield group.connection
             finally:
                 # Who comes next continues the group, and commits it if nobody comes after that.
-                if group is self._open and (not self._waiting or group.members >= _MOST_MEMBERS):
+                if group is self._open and (not self._waiting or self._is_full(group)):
                     self._end(group)
         while not group.ended.wait(_LOST_COMMITTER_SECONDS):
             with self._lock:
@@ -79,16 +79,19 @@ class GroupWriter:
         finally:
             self._lock.release()
 
-    def _join(self, *, lasting: bool) -> _Group:
+    def _is_full(self, group: _Group) -> bool:
+        return group.members >= _MOST_MEMBERS or self._turn.is_wanted()
+
+    def _join(self, *, lasting: bool, hurry: bool) -> _Group:
         if self._open is not None and lasting and not self._open.lasting:
             self._end(self._open)
         if self._open is None:
-            self._open = self._begin(lasting=lasting)
+            self._open = self._begin(lasting=lasting, hurry=hurry)
         self._open.members += 1
         return self._open
 
-    def _begin(self, *, lasting: bool) -> _Group:
-        self._turn.take()
+    def _begin(self, *, lasting: bool, hurry: bool) -> _Group:
+        self._turn.take(hurry=hurry)
         with contextlib.ExitStack() as undone:
             undone.callback(self._turn.give_back)
             connection = undone.enter_context(self._engines[lasting].connect())

@@ -115,7 +115,7 @@ def call_came(ledger: Ledger, image_id: int, fence: int, body: bytes, look_at: d
     """
     the_job = _job_of(image_id, fence)
     news = {"called_at": datetime.now(UTC), "said": body, "look_at": look_at}
-    with ledger.write(lasting=False) as connection:
+    with ledger.write(lasting=False, hurry=True) as connection:
         first = connection.execute(update(job).where(*the_job, job.c.called_at.is_(None)).values(**news))
         row = connection.execute(select(job.c.message, job.c.ended_at).where(*the_job)).first()
     if row is None:
