@@ -12,7 +12,7 @@ from tasks.core.errors import ConfigurationError, LedgerUnavailable
 from tasks.ledger import schema
 from tasks.ledger.engine import Ledger
 
-HEAD = "0004"
+HEAD = "0005"
 """The newest revision; a test compares it with the scripts, so that start-up need not load Alembic."""
 
 _VERSION_TABLE = "imagechord_alembic_version"

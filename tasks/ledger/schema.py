@@ -12,6 +12,7 @@ What each table is for:
 * ``source_part`` the rows of a batch that a worker is still to plan, as they came.
 * ``worker``   one row per worker process: the lease of everything it has claimed.
 * ``summary``  one row per batch and round: claimed, sent, marked.
+* ``notice``   one row per episode in which a batch is held: told to Slack once.
 * ``limit_override`` a limit that an operator changed while the cluster ran.
 * ``hold``     what of a batch may not be bought (or moved at all) for now, and why.
 * ``model_day`` the money of a model that has a budget for each day.
@@ -169,6 +170,8 @@ image = Table(
     Column("output_key", Text),
     Column("public_url", Text),
     Column("cms_receipt", Text),
+    Column("replaced", JSON(none_as_null=True)),  # {"value": what the CMS had there before, where it can be read}
+    _time("rolled_back_at"),  # when that was put back
     Column("created_at", UtcDateTime, nullable=False),
     Column("moved_at", UtcDateTime, nullable=False),
     _time("generated_at"),
@@ -435,6 +438,21 @@ summary = Table(
     Column("batch_id", String(32), ForeignKey(batch.c.id), primary_key=True),
     Column("round", Integer, primary_key=True),
     Column("kind", String(8), primary_key=True),  # start, end
+    Column("worker_id", String(36), nullable=False),
+    Column("claimed_at", UtcDateTime, nullable=False),
+    _time("sent_at"),
+    Column("message", JSON),
+    Column("error", Text),
+    Column("posted", JSON(none_as_null=True)),  # {"channel": …, "ts": …}: where it can be updated
+)
+
+notice = Table(
+    "imagechord_notice",
+    metadata,
+    Column("batch_id", String(32), ForeignKey(batch.c.id), primary_key=True),
+    Column("kind", String(12), primary_key=True),  # budget, held
+    Column("name", String(100), primary_key=True),  # the model's alias; empty: the whole batch
+    Column("since", UtcDateTime, primary_key=True),  # the episode: when the hold began
     Column("worker_id", String(36), nullable=False),
     Column("claimed_at", UtcDateTime, nullable=False),
     _time("sent_at"),

@@ -14,7 +14,7 @@ _HEAPS = 2
 
 
 class FewHeaps(bootsteps.Step):
-    """Before the pool has threads. Whoever sets ``MALLOC_ARENA_MAX`` knows better; other C libraries have no such heaps."""
+    """Before the pool has threads. Whoever sets ``MALLOC_ARENA_MAX`` knows better; other C libraries have no heaps."""
 
     def __init__(self, worker: Any, **_options: Any) -> None:
         super().__init__(worker)

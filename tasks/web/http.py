@@ -10,12 +10,19 @@ from dataclasses import dataclass, field
 class Request:
     """``method`` is in upper case, the names of ``headers`` are in lower case.
 
-    ``read`` takes the body off the connection, at most so many bytes; nothing of it is read before.
+    ``read`` takes the body off the connection, at most so many bytes; nothing of it is read before. ``path`` begins
+    with a slash and is counted from ``base``, the path that the site is mounted at (empty, or like ``/imagechord``).
+    ``query`` is what follows the question mark, as it came. ``form_fields`` are what the host wants to see in each
+    form that is sent back, for its protection against forged requests.
     """
 
     method: str
     headers: Mapping[str, str]
     read: Callable[[int], bytes] = field(repr=False)
+    path: str = "/"
+    query: str = ""
+    base: str = ""
+    form_fields: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def body(self, most_bytes: int) -> bytes | None:
         """The whole body, to be asked for once; ``None`` for one that is larger, whether or not it says so before."""
@@ -28,7 +35,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """``body`` is plain text."""
+    """``body`` is plain text, unless ``headers`` have another ``Content-Type``."""
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)

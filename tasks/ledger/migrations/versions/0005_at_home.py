@@ -1,0 +1,34 @@
+"""What a CMS had before, and what else is told to Slack."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+from tasks.ledger.schema import UtcDateTime
+
+revision = "0005"
+down_revision = "0004"
+
+
+def upgrade() -> None:
+    """Add columns (without copying the table of images: that would lose its trigger) and a table."""
+    op.add_column("imagechord_image", sa.Column("replaced", sa.JSON(none_as_null=True), nullable=True))
+    op.add_column("imagechord_image", sa.Column("rolled_back_at", UtcDateTime(timezone=True), nullable=True))
+    op.add_column("imagechord_summary", sa.Column("posted", sa.JSON(none_as_null=True), nullable=True))
+    op.create_table(
+        "imagechord_notice",
+        sa.Column("batch_id", sa.String(length=32), nullable=False),
+        sa.Column("kind", sa.String(length=12), nullable=False),
+        sa.Column("name", sa.String(length=100), nullable=False),
+        sa.Column("since", UtcDateTime(timezone=True), nullable=False),
+        sa.Column("worker_id", sa.String(length=36), nullable=False),
+        sa.Column("claimed_at", UtcDateTime(timezone=True), nullable=False),
+        sa.Column("sent_at", UtcDateTime(timezone=True), nullable=True),
+        sa.Column("message", sa.JSON(), nullable=True),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["batch_id"], ["imagechord_batch.id"], name=op.f("fk_imagechord_notice_batch_id_imagechord_batch")
+        ),
+        sa.PrimaryKeyConstraint("batch_id", "kind", "name", "since", name=op.f("pk_imagechord_notice")),
+    )

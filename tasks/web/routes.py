@@ -1,0 +1,45 @@
+"""Which address is answered by what; whoever serves the site asks :func:`answer` alone.
+
+Webhooks are not here: providers have no session with us, so they are served apart, and never behind a host's login.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from re import Pattern
+
+from tasks.web.http import Request, Response
+from tasks.web.site import Site
+
+Handler = Callable[..., Response]
+"""Called with the site, the request, and what the path's named groups have found."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """``pattern`` has to match the whole path."""
+
+    method: str
+    pattern: Pattern[str]
+    handler: Handler
+
+
+def route(method: str, path: str, handler: Handler) -> Route:
+    """``path`` like ``/batches/{batch_id}``: each name stands for one part between slashes."""
+    return Route(method, re.compile(re.sub(r"{(\w+)}", r"(?P<\1>[^/]+)", path)), handler)
+
+
+ROUTES: tuple[Route, ...] = ()
+
+
+def answer(site: Site, request: Request, routes: tuple[Route, ...] = ROUTES) -> Response:
+    """404 where there is nothing, 405 where there is something for another method."""
+    allowed = set()
+    for each in routes:
+        if found := each.pattern.fullmatch(request.path):
+            if each.method == request.method:
+                return each.handler(site, request, **found.groupdict())
+            allowed.add(each.method)
+    return Response(405, {"Allow": ", ".join(sorted(allowed))}) if allowed else Response(404)
