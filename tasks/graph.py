@@ -23,9 +23,10 @@ from tasks.services import Services
 
 
 def step(name: StepName, dispatch: Dispatch) -> Signature:
-    """One step of one image. The message carries ids and nothing else."""
+    """One step of one image. The message carries ids, and a label for whoever looks at the task."""
     ids = (dispatch.ticket.image_id, dispatch.ticket.dispatch_no)
-    return app.signature(routing.task_of(name, dispatch.model), args=ids, immutable=True)
+    task = routing.task_of(name, dispatch.model)
+    return app.signature(task, args=ids, immutable=True, argsrepr=dispatch.label)
 
 
 def image_chain(dispatch: Dispatch) -> Signature:

@@ -9,6 +9,7 @@ from typing import Any
 
 from tasks.core.errors import InputError
 from tasks.core.money import usd_micros
+from tasks.core.redaction import redacted
 
 Source = str | Path | Iterable[Mapping[str, Any]]
 
@@ -125,6 +126,25 @@ class Request:
         if rows is None and not isinstance(source, str):
             raise InputError(f"source is {source!r}; it must be a path or s3://bucket/key")
         return cls(source=source, **values)
+
+
+_SHOWN_CHARS = 200
+
+
+def described(values: Mapping[str, Any]) -> str:
+    """The keyword arguments of ``imagechord.start_batch`` as others may see them, in Flower for example.
+
+    Rows are counted. Of a webhook's address, which may be a key, and of whatever is long, little is shown.
+    """
+    return redacted(", ".join(_described(name, value) for name, value in values.items()))
+
+
+def _described(name: str, value: object) -> str:
+    if isinstance(value, list):
+        return f"{len(value)} {name}"
+    host = value.partition("://")[2].partition("/")[0] if name == "webhook" and isinstance(value, str) else None
+    text = repr(value) if host is None else host.rpartition("@")[2]
+    return f"{name}={text if len(text) <= _SHOWN_CHARS else f'{text[:_SHOWN_CHARS]}…'}"
 
 
 _OPTIONAL = {each.name for each in fields(Request) if each.default is None}

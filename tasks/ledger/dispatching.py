@@ -19,14 +19,20 @@ from sqlalchemy import (
     update,
 )
 
-from tasks.core.dispatch import REMAINING, Dispatch, Ticket
+from tasks.core.dispatch import REMAINING, Dispatch, Ticket, label_of
 from tasks.core.states import State
 from tasks.ledger.engine import Ledger
-from tasks.ledger.schema import image
+from tasks.ledger.schema import batch, image
 
 UNCLAIMED = (State.QUEUED, State.GENERATED, State.UPLOADED)
 """States in which a message should be under way and no worker holds the image."""
 
+
+SENT = (
+    *(image.c[name] for name in ("id", "dispatch_no", "batch_id", "model", "key", "variant")),
+    select(batch.c.name).where(batch.c.id == image.c.batch_id).scalar_subquery().label("batch_name"),
+)
+"""What is selected of an image to send it: see :func:`dispatch_of`."""
 
 _DELIVERY_LOST = and_(image.c.state != State.QUEUED, image.c.not_before.is_(None))
 """Whether an image that is sent again was under way to its shop. One that waited has no message that could be lost."""
@@ -57,7 +63,7 @@ def redispatch(ledger: Ledger, image_ids: Sequence[int], lost_before: datetime |
     now = datetime.now(UTC)
     with ledger.write() as connection:
         rows = connection.execute(
-            select(image.c.id, image.c.dispatch_no, image.c.batch_id, image.c.model, image.c.state)
+            select(*SENT, image.c.state)
             .where(image.c.id.in_(image_ids), image.c.state.in_(UNCLAIMED))
             .where(lost(now, lost_before) if lost_before else true())
             .order_by(image.c.id)
@@ -80,9 +86,10 @@ def redispatch(ledger: Ledger, image_ids: Sequence[int], lost_before: datetime |
 
 
 def dispatch_of(row: Row[*tuple[Any, ...]], state: State) -> Dispatch:
-    """The next sending of an image that is in that state."""
+    """The next sending of an image, as :data:`SENT` has it, that is in that state."""
     ticket = Ticket(row.id, row.dispatch_no + 1)
-    return Dispatch(ticket, batch_id=row.batch_id, model=row.model, steps=REMAINING[state])
+    label = label_of(ticket, row.batch_name, row.key, row.variant)
+    return Dispatch(ticket, batch_id=row.batch_id, model=row.model, steps=REMAINING[state], label=label)
 
 
 def give_back(ledger: Ledger, ticket: Ticket, not_before: datetime | None = None) -> bool:

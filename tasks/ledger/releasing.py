@@ -12,7 +12,7 @@ from tasks.core import waves
 from tasks.core.dispatch import Dispatch
 from tasks.core.states import State
 from tasks.core.waves import WEIGHTS, Bounds, Claimant, Occupancy
-from tasks.ledger.dispatching import dispatch_of, due
+from tasks.ledger.dispatching import SENT, dispatch_of, due
 from tasks.ledger.engine import Ledger
 from tasks.ledger.schema import batch, image, picture
 
@@ -54,7 +54,7 @@ _SHARES = (
 _COUNT_UNDELIVERED = select(func.count()).select_from(_UNDELIVERED)
 _BOUGHT = select(picture.c.fingerprint).where(picture.c.fingerprint == image.c.fingerprint, picture.c.bought).exists()
 _NEXT = (
-    select(image.c.id, image.c.dispatch_no, image.c.batch_id, image.c.model, _BOUGHT.label("bought"))
+    select(*SENT, _BOUGHT.label("bought"))
     .where(_PLANNED, image.c.batch_id == bindparam("the_batch"), due(_NOW))
     .order_by(image.c.id)
     .limit(bindparam("most"))

@@ -48,3 +48,8 @@ class Step(Task):  # type: ignore[type-arg]
             jitter = random.random()  # noqa: S311 not for secrets
             options["countdown"] = min(max(due, 1.0), MAX_COUNTDOWN_SECONDS) + jitter
         return super().retry(*args, **options)
+
+    def signature_from_request(self, request: Any = None, *args: Any, **options: Any) -> Any:
+        """Celery's, of the next try, with the label of this one."""
+        request = self.request if request is None else request
+        return super().signature_from_request(request, *args, argsrepr=request.get("argsrepr"), **options)

@@ -49,7 +49,8 @@ def goes_on(task: Any) -> dict[str, Any]:
     kept = {"task_id", "root_id", "parent_id", "group_id", "group_index", "chord", "chain", "link", "link_error"}
     placed = {name: options[name] for name in kept & set(options)}
     # The first of a group has the index 0.
-    return {"name": routing.COLLECT, "args": list(request.args), **placed, "group_index": request.group_index}
+    shown = {"argsrepr": request.get("argsrepr"), "group_index": request.group_index}
+    return {"name": routing.COLLECT, "args": list(request.args), **placed, **shown}
 
 
 def hand_in(services: Services, provider: QueueProvider, claim: Claim, message: dict[str, Any]) -> NoReturn:

@@ -18,16 +18,17 @@ SECRETS = {
     "SLACK_WEBHOOK_URL": "https://hooks.example.com/secret-of-slack",
     "AWS_SECRET_ACCESS_KEY": "secret-of-aws",
 }
+RELEASE = (
+    "from tasks import graph, limiting; from tasks.services import current_services;"
+    "limiting.broker_epoch(current_services());"  # a worker, which releases, has seen to it before
+    "assert graph.release(current_services(), 'quick') == 3"
+)
 
 
 def release(stack: Stack) -> str:
     """Submit a batch and release it as start_batch does, with no worker anywhere."""
     batch_id = stack.submit(rows(NAMES))
-    stack.python(
-        "from tasks import graph, limiting; from tasks.services import current_services;"
-        "limiting.broker_epoch(current_services());"  # a worker, which releases, has seen to it before
-        "assert graph.release(current_services(), 'quick') == 3"
-    )
+    stack.python(RELEASE)
     return batch_id
 
 
@@ -58,9 +59,12 @@ def test_each_image_is_a_chain_of_three_in_a_chord_with_the_summary(stack: Stack
         assert message["headers"]["task"] == "imagechord.generate.quick"
         args, kwargs, embedded = body(message)
         assert (args, kwargs) == ([number, 1], {})
+        label = f"{stack.counts(batch_id).name} · {NAMES[number - 1]} · image {number}, sending 1"
+        assert message["headers"]["argsrepr"] == label
         patch, upload = embedded["chain"]
         assert [upload["task"], patch["task"]] == ["imagechord.upload_s3", "imagechord.patch_cms"]
         assert upload["args"] == patch["args"] == [number, 1]
+        assert upload["options"]["argsrepr"] == patch["options"]["argsrepr"] == label
         assert upload["immutable"]
         assert patch["immutable"]
         callback = patch["options"]["chord"]
@@ -69,13 +73,16 @@ def test_each_image_is_a_chain_of_three_in_a_chord_with_the_summary(stack: Stack
         assert callback["args"] == errback["args"] == [batch_id]
 
 
-def test_nothing_but_ids_and_no_secret_is_in_the_broker(make_stack: MakeStack) -> None:
+def test_nothing_but_ids_and_labels_and_no_secret_is_in_the_broker(make_stack: MakeStack) -> None:
     """No prompt, no row, no key: whatever is in Redis after a release may be read by anybody."""
     stack = make_stack(**SECRETS)
-    release(stack)
+    batch_id = stack.submit(rows(NAMES, supplier="the supplier's name"), name="Spring")
+    stack.python(RELEASE)
     contents = repr([dump(stack, key) for key in stack.redis.scan_iter()])
     assert "imagechord.upload_s3" in contents
-    for text in ("cup-1", "small picture", *SECRETS.values(), "secret-of-anycap"):
+    assert batch_id in contents
+    assert "Spring · cup-1 · image 2, sending 1" in contents
+    for text in ("small picture", "supplier", *SECRETS.values(), "secret-of-anycap"):
         assert text not in contents
 
 

@@ -20,7 +20,9 @@ from tasks.core.dispatch import REMAINING, Dispatch, Ticket
 from tasks.core.states import State
 app.loader.import_default_modules()
 states = [State.QUEUED, State.GENERATED, State.UPLOADED, State.QUEUED]
-dispatches = [Dispatch(Ticket(n, 1), "b-1", "quick", REMAINING[state]) for n, state in enumerate(states)]
+dispatches = [
+    Dispatch(Ticket(n, 1), "b-1", "quick", REMAINING[state], f"Spring · cup-{n}") for n, state in enumerate(states)
+]
 """
 
 

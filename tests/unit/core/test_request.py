@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.core.errors import InputError
-from tasks.core.request import PRIORITIES, Request
+from tasks.core.request import PRIORITIES, Request, described
 
 ROWS = [{"sku": "A-1", "name": "컵"}]
 
@@ -78,3 +78,17 @@ def test_a_message_gives_rows_or_a_source() -> None:
     assert Request.from_message({"rows": ROWS, "template": "product", "priority": "high"}).source == ROWS
     assert Request.from_message({"source": "s3://b/k.csv", "template": "product"}).source == "s3://b/k.csv"
     assert Request(Path("a.csv"), "product").priority == "normal"
+
+
+def test_a_request_is_described_without_rows_and_secrets() -> None:
+    """Of a webhook's address only the host: the rest may be a key."""
+    webhook = "https://user:hunter22@shop.example.com/hooks/secret-of-the-hook?t=1"
+    shown = described({"rows": ROWS * 3, "template": "product", "webhook": webhook, "limit": None})
+    assert shown == "3 rows, template='product', webhook=shop.example.com, limit=None"
+
+
+def test_a_description_is_short() -> None:
+    """Whatever is given."""
+    shown = described({"name": "n" * 1000, "webhook": 5})
+    assert shown.endswith("…, webhook=5")
+    assert len(shown) < 300
