@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from tasks.delivery.webhooks import Webhooks
     from tasks.limits.breaker import Breaker
     from tasks.limits.limiter import Limiter
+    from tasks.meter import Meter
 
 _CMS_LONGEST_SECONDS = 300.0
 AFTER_CALL_SECONDS = 60.0
@@ -80,6 +81,11 @@ class Services:
     def breaker(self) -> Breaker:
         """Whether deliveries are held, over the cluster. Commands raise redis.RedisError."""
         return self._once("breaker", self._open_breaker)
+
+    @property
+    def meter(self) -> Meter:
+        """What this process observes, added up over the cluster. Reading it raises redis.RedisError."""
+        return self._once("meter", self._open_meter)
 
     @property
     def limited(self) -> list[Limited]:
@@ -242,6 +248,11 @@ class Services:
             longest_pause_seconds=preferences.delivery_longest_pause_seconds,
         )
         return Breaker(self.redis, rules)
+
+    def _open_meter(self) -> Meter:
+        from tasks.meter import Meter
+
+        return Meter(self.redis)
 
     @property
     def _s3(self) -> S3ClientFactory:

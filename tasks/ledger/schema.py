@@ -247,6 +247,16 @@ attempt = Table(
     UniqueConstraint("image_id", "fence"),
 )
 
+SETTLED = attempt.c.cost_usd_micros.is_not(None)
+"""The call has ended, and its money is booked. The index below adds it up by model."""
+
+Index(
+    "ix_imagechord_attempt_settled",
+    *(attempt.c.model, attempt.c.cost_usd_micros),
+    sqlite_where=SETTLED,
+    postgresql_where=SETTLED,
+)
+
 picture = Table(
     "imagechord_picture",
     metadata,

@@ -31,11 +31,27 @@ def under_way(client: redis.Redis, queues: Iterable[str]) -> UnderWay:
     """
     with client.pipeline(transaction=False) as pipe:
         for queue in queues:
-            for priority in _PRIORITIES:
-                pipe.lrange(f"{queue}\x06\x16{priority}" if priority else queue, 0, -1)
+            for key in _lists(queue):
+                pipe.lrange(key, 0, -1)
         waiting = [json.loads(message) for messages in pipe.execute() for message in messages]
     taken = [json.loads(entry)[0] for entry in cast("list[bytes]", client.hvals(_UNACKNOWLEDGED))]
     return UnderWay(frozenset(_tickets(waiting)), frozenset(_tickets(taken)))
+
+
+def depths(client: redis.Redis, queues: Iterable[str]) -> dict[str, int]:
+    """How many messages wait in each queue."""
+    asked = list(queues)
+    with client.pipeline(transaction=False) as pipe:
+        for queue in asked:
+            for key in _lists(queue):
+                pipe.llen(key)
+        lengths = iter(pipe.execute())
+    return {queue: sum(next(lengths) for _ in _PRIORITIES) for queue in asked}
+
+
+def _lists(queue: str) -> list[str]:
+    """Where Kombu keeps a queue: a list for each priority."""
+    return [f"{queue}\x06\x16{priority}" if priority else queue for priority in _PRIORITIES]
 
 
 def _tickets(messages: Iterable[dict[str, Any]]) -> Iterator[Ticket]:

@@ -8,7 +8,7 @@ from celery.exceptions import Ignore
 
 from tasks.celery import app
 from tasks.core import routing
-from tasks.core.dispatch import Ticket
+from tasks.core.dispatch import StepName, Ticket
 from tasks.core.errors import StepError
 from tasks.ledger import jobs, settling
 from tasks.ledger.rows import Claim, Job
@@ -17,6 +17,7 @@ from tasks.steps.ending import left_to_the_sweep, refill
 from tasks.steps.failing import fail
 from tasks.steps.later import gather, gather_late
 from tasks.steps.orphans import ImageStep
+from tasks.steps.timing import timed
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +37,9 @@ def collect(services: Services, ticket: Ticket) -> None:
 
 def _complete(services: Services, ticket: Ticket, claim: Claim, job: Job) -> None:
     try:
-        settling.settle_generated(services.ledger, claim, gather(services, claim, job))
+        # From when it was handed in: that is how long the picture took.
+        with timed(services, StepName.GENERATE, claim.spec["alias"], since=job.submitted_at):
+            settling.settle_generated(services.ledger, claim, gather(services, claim, job))
         logger.info("%s %s: generated, call %d", claim.batch_id, claim.key, claim.attempt)
     except Ignore:
         raise

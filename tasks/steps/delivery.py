@@ -18,6 +18,7 @@ from tasks.steps.ending import announce_if_resting, follow
 from tasks.steps.held import say_held
 from tasks.steps.outage import is_outage, it_lives, may_try
 from tasks.steps.suspects import alone_if
+from tasks.steps.timing import timed
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +44,8 @@ def deliver(services: Services, ticket: Ticket, step: StepName, act: Callable[[S
     try:
         with alone_if(delivery.starts):
             _count_start(services, delivery, step)
-            act(services, delivery)
+            with timed(services, step, delivery.model):
+                act(services, delivery)
         logger.info("%s %s: %s done", delivery.batch_id, delivery.key, step)
     except StepError as error:
         _fail(services, delivery, step, error)

@@ -11,7 +11,7 @@ from celery.exceptions import Ignore
 from tasks.celery import app
 from tasks.core import routing
 from tasks.core.catalogue import ModelSpec
-from tasks.core.dispatch import Ticket
+from tasks.core.dispatch import StepName, Ticket
 from tasks.core.errors import ErrorClass, StepError, Superseded
 from tasks.core.limits import rate_limit_text
 from tasks.ledger.claiming import NoClaim, Stopped, claim
@@ -27,6 +27,7 @@ from tasks.steps.held import say_held
 from tasks.steps.later import goes_on, hand_in
 from tasks.steps.orphans import ImageStep
 from tasks.steps.suspects import enter_alone, not_yet
+from tasks.steps.timing import timed
 from tasks.steps.turn import Outcome, Turn, turn
 
 logger = logging.getLogger(__name__)
@@ -56,7 +57,8 @@ def generate(services: Services, mine: Turn, model: str, ticket: Ticket, task: A
 def _settle(services: Services, mine: Turn, claimed: Claim, task: Any) -> None:
     """Make the call and write down what has come of it."""
     try:
-        settle_generated(services.ledger, claimed, _call(services, claimed, task))
+        with timed(services, StepName.GENERATE, claimed.spec["alias"]):
+            settle_generated(services.ledger, claimed, _call(services, claimed, task))
         logger.info("%s %s: generated, call %d", claimed.batch_id, claimed.key, claimed.attempt)
     except Ignore:
         mine.outcome = Outcome.PARKED

@@ -102,6 +102,8 @@ class Lease(bootsteps.StartStopStep):
         self._stopping.set()
         for thread in self._threads:
             thread.join(_LAST_WORD_SECONDS)
+        with contextlib.suppress(redis.RedisError):
+            services.meter.tell()
         with contextlib.suppress(LedgerUnavailable):  # it will expire
             end = stop_worker if answers(services) else abandon
             end(services.ledger, services.worker_id)
@@ -133,6 +135,7 @@ def _attend(services: Services, membership: Membership) -> None:
     broker_epoch(services)
     show_rates(services)
     services.breaker.look()
+    services.meter.tell()
     sweep_every_ms = round(services.settings.preferences.sweep_every_seconds * 1000)
     if services.redis.set(_SWEEP_KEY, services.worker_id, nx=True, px=sweep_every_ms):
         app.signature(routing.SWEEP, immutable=True).apply_async(retry=False)

@@ -56,16 +56,19 @@ def sweep_once(services: Services) -> None:
     ):
         with left_to_the_sweep(heal.__name__.strip("_")):
             heal(services)
+    services.meter.swept()
 
 
 def _bury_the_dead(services: Services) -> None:
-    leases.reap(services.ledger, services.settings.preferences.lease)
+    died = leases.reap(services.ledger, services.settings.preferences.lease)
+    services.meter.found("deaths_of_workers", int(died is not None))
     sweeping.forget_unsent_messages(services.ledger)
 
 
 def _park_jobs(services: Services) -> None:
     """What a dead worker had handed in goes on without it."""
     parked = jobs.park_orphans(services.ledger, _overdue(services))
+    services.meter.found("jobs_without_worker", parked)
     if parked:
         logger.warning("sweep: %d jobs go on without their worker", parked)
 
@@ -78,7 +81,9 @@ def _overdue(services: Services) -> datetime:
 
 def _settle_orphans(services: Services) -> None:
     """Claims that nobody will settle: their worker is dead, or the call's end was lost in it."""
-    for image_id, fence in leases.orphaned_claims(services.ledger, _overdue(services)).items():
+    orphans = leases.orphaned_claims(services.ledger, _overdue(services))
+    services.meter.found("calls_without_worker", len(orphans))
+    for image_id, fence in orphans.items():
         with left_to_the_sweep(f"settling image {image_id}"):
             settle_orphan(services, image_id, fence)
 
@@ -120,6 +125,7 @@ def _send_lost_again(services: Services) -> None:
     if lost:
         logger.warning("sweep: sending %d images again", len(lost))
         again = redispatch(ledger, sorted(lost), max(gone_before, silent_since))
+        services.meter.found("lost_messages", len(again))
         _free_turns(services, again)
         graph.publish(again)
 
@@ -161,6 +167,7 @@ def _begin_unbegun(services: Services) -> None:
     silence = timedelta(seconds=services.settings.preferences.unclaimed_after_seconds)
     ledger = services.ledger
     for batch_id in [*unplanned.free_unplanned(ledger, silence), *unplanned.refused_unsaid(ledger)]:
+        services.meter.found("batches_not_begun", 1)
         logger.warning("sweep: %s has not begun; asking for it again", batch_id)
         app.signature(routing.START_BATCH, args=(batch_id,), immutable=True).apply_async()
 

@@ -1,4 +1,4 @@
-"""What a CMS had before, and what else is told to Slack."""
+"""What a CMS had before, what else is told to Slack, and what models have cost."""
 
 from __future__ import annotations
 
@@ -12,9 +12,17 @@ down_revision = "0004"
 
 
 def upgrade() -> None:
-    """Add columns (without copying the table of images: that would lose its trigger) and a table."""
+    """Add columns (without copying the table of images: that would lose its trigger), an index and a table."""
     op.add_column("imagechord_image", sa.Column("replaced", sa.JSON(none_as_null=True), nullable=True))
     op.add_column("imagechord_image", sa.Column("rolled_back_at", UtcDateTime(timezone=True), nullable=True))
+    settled = sa.text("cost_usd_micros IS NOT NULL")
+    op.create_index(
+        "ix_imagechord_attempt_settled",
+        "imagechord_attempt",
+        ["model", "cost_usd_micros"],
+        sqlite_where=settled,
+        postgresql_where=settled,
+    )
     op.add_column("imagechord_summary", sa.Column("posted", sa.JSON(none_as_null=True), nullable=True))
     op.create_table(
         "imagechord_notice",
