@@ -76,9 +76,10 @@ _PAIRS: Mapping[str, tuple[str, str]] = {
 
 
 def say(name: str, **values: Any) -> str:
-    """Words in the language of the request that is being answered; with its braces where no values are given."""
+    """Words in the language of the request that is being answered; with their braces where no values are given."""
     korean, english = _PAIRS[name]
-    return (korean if (get_language() or "").startswith("ko") else english).format(**values)
+    words = korean if (get_language() or "").startswith("ko") else english
+    return words.format(**values) if values else words
 
 
 say_later = lazy(say, str)
