@@ -122,7 +122,7 @@ class ModelFilter(admin.SimpleListFilter):
 class ImageAdmin(ReadOnlyAdmin):
     """Images, the newest first."""
 
-    list_display = ("key", "variant", "state", "model", "batch_link", "cost", "error_class", "moved_at", "picture")
+    list_display = ("key", "variant", "state", "model", "batch_link", "cost", "error_class", "moved_at")
     list_filter = ("state", ModelFilter)
     list_select_related = ("batch",)
     search_fields = ("key",)

@@ -13,7 +13,7 @@ from django import forms
 from django.db.models import Model, QuerySet
 
 from tasks import health, submission
-from tasks.core.catalogue import Catalogue
+from tasks.core.catalogue import Catalogue, ModelSpec
 from tasks.core.errors import ImagechordError
 from tasks.core.money import format_usd
 from tasks.core.plan_summary import PlanSummary
@@ -45,7 +45,8 @@ class GenerateForm(forms.Form):
     def __init__(self, catalogue: Catalogue, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.fields["template"].choices = [(name, name) for name in catalogue.templates]
-        self.fields["model"].choices = [("", say("default_model")), *((alias, alias) for alias in catalogue.models)]
+        models = ((alias, _priced(spec)) for alias, spec in catalogue.models.items())
+        self.fields["model"].choices = [("", say("default_model")), *models]
 
 
 class Order:
@@ -158,6 +159,11 @@ class Order:
         from tasks.batches import submit  # Celery is loaded by the first batch, not by the host's import of its admin
 
         self.batch_id = submit(self._rows(), idempotency_key=key, **self._options())
+
+
+def _priced(spec: ModelSpec) -> str:
+    price = spec.price_usd_micros
+    return spec.alias if not price else f"{spec.alias} · {format_usd(price)}"
 
 
 def _cost(summary: PlanSummary, share: float) -> str:
