@@ -185,7 +185,7 @@ def older_shop(flask_shop: Shop) -> Iterator[OlderShop]:
 def test_a_project_on_an_older_celery_orders_by_message(
     flask_shop: Shop, older_shop: OlderShop, source: str, tmp_path: Path
 ) -> None:
-    """Its own task, on its own worker, sends ``imagechord.start_batch`` with rows, or with a file that ours can read."""
+    """Its own task, on its own worker, sends ``imagechord.start_batch`` with rows or with a file for ours to read."""
     if source == "rows":
         what: dict[str, Any] = {"rows": [{**row, "sku": f"O-{n}"} for n, row in enumerate(ROWS)]}
     else:

@@ -17,6 +17,7 @@ from tasks.health import cms
 from tasks.services import Services
 from tasks.settings import load_settings
 from tests.stand_ins import shop_hooks
+from tests.stand_ins.django_host import set_up
 
 URLS = ["https://cdn.example.com/A-1.png", "https://cdn.example.com/A-1-2.png"]
 HOOKS = "tests.stand_ins.shop_hooks"
@@ -96,22 +97,56 @@ def test_one_way_to_publish(tmp_path: Path) -> None:
         _ = Services(settings).cms
 
 
-def test_django_is_set_up_before_the_hook_is_imported(tmp_path: Path) -> None:
-    """With DJANGO_SETTINGS_MODULE, from .env too, a hook's module may import models; the project is found here."""
+def test_django_is_set_up_and_its_connections_are_looked_after(tmp_path: Path) -> None:
+    """DJANGO_SETTINGS_MODULE, from .env too: a hook may import models, and a call leaves no connection open."""
     (tmp_path / ".env").write_text("DJANGO_SETTINGS_MODULE=shop_settings\nCMS_HOOK=shop_models:published\n")
-    (tmp_path / "shop_settings.py").write_text("INSTALLED_APPS = ['django.contrib.contenttypes']\n")
-    (tmp_path / "shop_models.py").write_text(
-        "from django.contrib.contenttypes.models import ContentType\n\ndef published(picture): ...\n"
+    (tmp_path / "shop_settings.py").write_text(
+        "INSTALLED_APPS = ['django.contrib.contenttypes']\n"
+        "DATABASES = {'default': {'ENGINE': 'django.db.backends.sqlite3', 'NAME': 'shop.sqlite3'}}\n"
     )
-    script = "from tasks.services import current_services; print(current_services().cms.check().status)"
-    environment = {"PYTHONPATH": str(Path(__file__).parents[3])}
+    (tmp_path / "shop_models.py").write_text(
+        "from django.contrib.contenttypes.models import ContentType\nfrom django.db import connection\n\n"
+        "def published(picture):\n    connection.ensure_connection()\n    return 'connected'\n"
+    )
+    script = (
+        "from tasks.delivery.hook import HookCms; from tasks.settings import load_settings; get = load_settings().get; "
+        "cms = HookCms(get('CMS_HOOK'), lambda *_: None, django_settings=get('DJANGO_SETTINGS_MODULE')); "
+        "print(cms.write('A-1', ['https://cdn.example.com/1.png'], 1)); "
+        "from django.db import connection; print(connection.connection)"
+    )
     ran = subprocess.run(
         [sys.executable, "-P", "-c", script],
         cwd=tmp_path,
-        env=environment,
+        env={"PYTHONPATH": str(Path(__file__).parents[3])},
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
-    assert ran.stdout == "ok\n", ran.stderr
+    assert ran.stdout == "connected\nNone\n", ran.stderr
+
+
+def test_django_signal_is_a_hook() -> None:
+    """Receivers of image_published are told; what one raises counts, and that nobody listens is not a success."""
+    set_up()
+    from tasks.web.django.signals import image_published
+
+    cms = HookCms("tasks.web.django.hooks:send_signal", described)
+    with pytest.raises(Invalid, match="nobody receives image_published"):
+        cms.write("A-1", URLS, 7)
+
+    shown = list[str]()
+
+    def show(sender: object, picture: PublishedPicture, **_more: object) -> None:
+        if picture.url in shown:
+            raise ValueError("shown already")
+        shown.append(picture.url)
+
+    image_published.connect(show)
+    try:
+        assert cms.write("A-1", URLS, 7).startswith("received by test_django_signal")
+        with pytest.raises(Invalid, match="ValueError: shown already"):
+            cms.write("A-1", URLS, 7)
+    finally:
+        image_published.disconnect(show)
+    assert shown == URLS[:1]
