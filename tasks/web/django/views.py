@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
+from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.middleware.csrf import get_token
 from django.urls import URLPattern, path, re_path
-from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.csrf import csrf_exempt, csrf_protect
 
 from tasks.web.django.guard import View, staff_only
 from tasks.web.http import Request, Response
@@ -31,8 +33,21 @@ def addresses(site: Site, guard: Callable[[View], View] = staff_only) -> list[UR
     return [
         # A provider has no session with us, and no token of it: its own signature is checked.
         path("webhooks/<str:provider>/<str:token>", csrf_exempt(webhook), name="webhook"),
-        re_path(r"^(?P<path>.*)$", guard(page), name="site"),
+        # Exempt from the middleware, which would read a file before us, and protected by ourselves in its place.
+        re_path(r"^(?P<path>.*)$", csrf_exempt(_left_unread(csrf_protect(guard(page)))), name="site"),
     ]
+
+
+def _left_unread(view: View) -> View:
+    """A file that is sent stays on the connection. The token that comes with it is looked for in the headers alone."""
+
+    @wraps(view)
+    def unread(request: HttpRequest, *args: Any, **named: Any) -> HttpResponse:
+        if request.content_type == "multipart/form-data":
+            request.POST = QueryDict()
+        return view(request, *args, **named)
+
+    return unread
 
 
 def _asked(request: HttpRequest, rest: str, form_fields: dict[str, str] | None = None) -> Request:

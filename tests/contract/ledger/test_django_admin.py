@@ -13,7 +13,8 @@ from tests.stand_ins.django_host import set_up
 
 set_up()
 
-from django.contrib import admin  # noqa: E402 – Django's modules want settings first
+from django.conf import settings  # noqa: E402 – Django's modules want settings first
+from django.contrib import admin  # noqa: E402
 from django.contrib.auth.models import Permission, User  # noqa: E402
 from django.core.management import call_command  # noqa: E402
 from django.db import DatabaseError, connections, router  # noqa: E402
@@ -190,6 +191,22 @@ def test_batch_pages_are_for_staff_with_permission(scene: Scene) -> None:
     gone = staff("view_batch", "change_batch")
     User.objects.update(is_staff=False)
     assert gone.get(page).status_code == gone.post(page).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "kind", ["application/json", "multipart/form-data; boundary=x", "application/x-www-form-urlencoded"]
+)
+def test_a_forged_request_is_refused(kind: str) -> None:
+    """Who is logged in needs the token of Django's protection too, whether or not the project has its middleware."""
+    known = staff("view_batch", "change_batch").session
+    client = Client(enforce_csrf_checks=True)
+    client.cookies[settings.SESSION_COOKIE_NAME] = known.session_key
+    page = "/imagechord/batches/none/no-such-page"
+    assert client.get(page).status_code == 404
+    token = client.cookies["csrftoken"].value
+
+    assert client.post(page, b"--x--", content_type=kind).status_code == 403
+    assert client.post(page, b"--x--", content_type=kind, headers={"X-CSRFToken": token}).status_code in {404, 405}
 
 
 def test_django_makes_nothing_in_the_ledger() -> None:
