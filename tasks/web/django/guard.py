@@ -6,8 +6,10 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
+from django.urls import NoReverseMatch, reverse
 
 View = Callable[..., HttpResponse]
 
@@ -19,7 +21,7 @@ def staff_only(view: View) -> View:
     """Let staff pass who have the permission: one to look, another to start, stop and pay for pictures.
 
     Others who are logged in get 403, and so does everybody in a project without ``AuthenticationMiddleware``. Who is
-    not is sent to log in (``LOGIN_URL``), but for programs: theirs is a 403 as well.
+    not is sent to log in (at ``LOGIN_URL``, else in the admin), but for programs: theirs is a 403 as well.
     """
 
     @wraps(view)
@@ -28,7 +30,7 @@ def staff_only(view: View) -> View:
         if user is not None and not user.is_authenticated and _is_page(request):
             from django.contrib.auth.views import redirect_to_login  # only where users are installed
 
-            return redirect_to_login(request.get_full_path())
+            return redirect_to_login(request.get_full_path(), _login_url())
         needed = MAY_LOOK if request.method in _SAFE else MAY_CHANGE
         if user is None or not (user.is_staff and user.has_perm(needed)):
             raise PermissionDenied
@@ -39,3 +41,13 @@ def staff_only(view: View) -> View:
 
 def _is_page(request: HttpRequest) -> bool:
     return request.method == "GET" and "text/html" in request.headers.get("Accept", "")
+
+
+def _login_url() -> str | None:
+    """``None`` for what the project says; Django's own default is a page that most projects do not have."""
+    if settings.is_overridden("LOGIN_URL"):
+        return None
+    try:
+        return str(reverse("admin:login"))
+    except NoReverseMatch:
+        return None

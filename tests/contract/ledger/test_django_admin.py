@@ -176,7 +176,7 @@ def test_batch_pages_are_for_staff_with_permission(scene: Scene) -> None:
     """A stranger is sent to log in, a program is refused; looking and acting are two permissions."""
     page = "/imagechord/batches"
     stranger = Client()
-    assert stranger.get(page, headers={"accept": "text/html"})["Location"].startswith("/accounts/login/?next=")
+    assert stranger.get(page, headers={"accept": "text/html"})["Location"].startswith("/admin/login/?next=")
     assert stranger.get(page, headers={"accept": "application/json"}).status_code == 403
     assert stranger.post(page).status_code == 403
 

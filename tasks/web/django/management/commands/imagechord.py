@@ -6,7 +6,7 @@ import sys
 from argparse import REMAINDER, ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
 from tasks.cli.main import main
 
@@ -26,9 +26,16 @@ class Command(BaseCommand):
         parser.add_argument("arguments", nargs=REMAINDER)
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        """As above."""
-        self._run("manage.py", options["arguments"])
+        """As above; an exit code that is not 0 is raised as CommandError."""
+        try:
+            self._run("manage.py", options["arguments"])
+        except SystemExit as end:
+            if end.code:
+                raise CommandError(f"imagechord ends with {end.code}", returncode=end.code) from end
 
     def _run(self, program: str, arguments: list[str]) -> None:
-        sys.argv[:] = [f"{program} imagechord", *arguments]
-        main()
+        before, sys.argv = sys.argv, [f"{program} imagechord", *arguments]
+        try:
+            main()
+        finally:
+            sys.argv = before
