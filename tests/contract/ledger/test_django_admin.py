@@ -23,6 +23,8 @@ from django.test.utils import CaptureQueriesContext  # noqa: E402
 from django.urls import include, path  # noqa: E402
 
 from tasks.ledger.engine import parse_database_url  # noqa: E402
+from tasks.sources.text import as_text  # noqa: E402
+from tasks.web.django.action import GenerateImagesMixin  # noqa: E402
 from tasks.web.django.database import ALIAS, connection_settings  # noqa: E402
 from tasks.web.django.models import Batch, Image  # noqa: E402
 
@@ -207,6 +209,20 @@ def test_a_forged_request_is_refused(kind: str) -> None:
 
     assert client.post(page, b"--x--", content_type=kind).status_code == 403
     assert client.post(page, b"--x--", content_type=kind, headers={"X-CSRFToken": token}).status_code in {404, 405}
+
+
+def test_a_record_becomes_a_row_by_itself() -> None:
+    """Every field under its name, in values that a row can have; what is no single value is written as text."""
+    user = User(id=7, username="kim", is_staff=True)
+    user.first_name = ["김"]  # no field of Django's own is a list, but other packages' are
+    row = GenerateImagesMixin(User, admin.site).imagechord_row(user)
+    assert {name: as_text(row[name]) for name in ("id", "username", "is_staff", "first_name", "last_login")} == {
+        "id": "7",
+        "username": "kim",
+        "is_staff": "true",
+        "first_name": "['김']",
+        "last_login": "",
+    }
 
 
 def test_django_makes_nothing_in_the_ledger() -> None:
