@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, select, tuple_
+from sqlalchemy import ColumnElement, Row, Select, func, select, tuple_
 
 from tasks.core.holds import WHOLE, Reason
 from tasks.core.states import State
@@ -22,12 +22,13 @@ from tasks.ledger.reading import AttemptRow, RevisionRow, view_of
 from tasks.ledger.schema import AT_REST, attempt, batch, hold, image, revision, skipped_row, thumbnail
 
 _ALT_CHARACTERS = 160
+_ARRIVED = sorted({State.PUBLISHED, State.FAILED, State.REFUSED})
 _Row = Row[*tuple[Any, ...]]
 
 
 @dataclass(frozen=True, slots=True)
-class BatchLine:
-    """One batch of a list. ``held`` is why all of it is on hold."""
+class BatchHead:
+    """One batch as a list names it, with its money."""
 
     id: str
     name: str
@@ -39,43 +40,44 @@ class BatchLine:
     reserved_usd_micros: int
     spent_usd_micros: int
     created_at: datetime
-    counts: Mapping[State, int]
-    held: Reason | None
 
 
-_OF_BATCH = tuple(name for name in BatchLine.__slots__ if name not in {"counts", "held"})
-_BATCHES = select(*(batch.c[name] for name in _OF_BATCH))
+_HEADS = select(*(batch.c[name] for name in BatchHead.__slots__))
 
 
-def batch_lines(ledger: Ledger, limit: int, before: tuple[datetime, str] | None = None) -> list[BatchLine]:
-    """The newest batches first, those after a place (``created_at`` and id): three queries, however many they are."""
-    query = _BATCHES.order_by(batch.c.created_at.desc(), batch.c.id.desc()).limit(limit)
+def heads(ledger: Ledger, limit: int, before: tuple[datetime, str] | None = None) -> list[BatchHead]:
+    """The newest batches first, those after a place (``created_at`` and id)."""
+    query = _HEADS.order_by(batch.c.created_at.desc(), batch.c.id.desc()).limit(limit)
     if before is not None:
         query = query.where(tuple_(batch.c.created_at, batch.c.id) < before)
     with ledger.read() as connection:
-        return _lines(connection, query)
+        return [BatchHead(*row) for row in connection.execute(query)]
 
 
-def batch_line(ledger: Ledger, batch_id: str) -> BatchLine:
+def head(ledger: Ledger, batch_id: str) -> BatchHead:
     """One batch. Raises KeyError for an unknown one."""
     with ledger.read() as connection:
-        lines = _lines(connection, _BATCHES.where(batch.c.id == batch_id))
-    if not lines:
+        row = connection.execute(_HEADS.where(batch.c.id == batch_id)).first()
+    if row is None:
         raise KeyError(batch_id)
-    return lines[0]
+    return BatchHead(*row)
 
 
-def _lines(connection: Connection, query: Select[Any]) -> list[BatchLine]:
-    rows: Sequence[_Row] = connection.execute(query).all()
-    ids = [row.id for row in rows]
-    counts: defaultdict[str, dict[State, int]] = defaultdict(dict)
-    counted = select(image.c.batch_id, image.c.state, func.count()).where(image.c.batch_id.in_(ids))
-    for batch_id, state, images in connection.execute(counted.group_by(image.c.batch_id, image.c.state)):
-        counts[batch_id][State(state)] = images
-    held = select(hold.c.batch_id, hold.c.reason).where(hold.c.batch_id.in_(ids), hold.c.model == WHOLE)
-    reasons = {batch_id: Reason(reason) for batch_id, reason in connection.execute(held)}
-    columns = (dict(zip(_OF_BATCH, row, strict=True)) for row in rows)
-    return [BatchLine(**each, counts=counts[each["id"]], held=reasons.get(each["id"])) for each in columns]
+def counts(ledger: Ledger, batch_ids: Sequence[str]) -> Mapping[str, Mapping[State, int]]:
+    """The images of each batch by state, in one query; batches and states without images are left out."""
+    found: defaultdict[str, dict[State, int]] = defaultdict(dict)
+    query = select(image.c.batch_id, image.c.state, func.count()).where(image.c.batch_id.in_(batch_ids))
+    with ledger.read() as connection:
+        for batch_id, state, images in connection.execute(query.group_by(image.c.batch_id, image.c.state)):
+            found[batch_id][State(state)] = images
+    return found
+
+
+def held_wholly(ledger: Ledger, batch_ids: Sequence[str]) -> Mapping[str, Reason]:
+    """Those of the batches that are on hold as a whole, and why, in one query."""
+    query = select(hold.c.batch_id, hold.c.reason).where(hold.c.batch_id.in_(batch_ids), hold.c.model == WHOLE)
+    with ledger.read() as connection:
+        return {batch_id: Reason(reason) for batch_id, reason in connection.execute(query)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +110,11 @@ _ID = image.c.id + 0
 
 
 def arrivals(ledger: Ledger, batch_id: str, limit: int, before: tuple[datetime, int] | None = None) -> list[Card]:
-    """Pictures that have come to rest, the latest first, those after a place (``moved_at`` and id)."""
-    ids = select(image.c.id).where(image.c.batch_id == batch_id, AT_REST)
+    """Pictures that have come to an end, the latest first, those after a place (``moved_at`` and id).
+
+    What is held or cancelled, perhaps all at once, is not among them.
+    """
+    ids = select(image.c.id).where(image.c.batch_id == batch_id, AT_REST, image.c.state.in_(_ARRIVED))
     if before is not None:
         ids = ids.where(tuple_(image.c.moved_at, image.c.id) < before)
     order = (image.c.moved_at.desc(), image.c.id.desc())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
@@ -69,11 +69,11 @@ class Share:
     start_percent: float = 0.0
 
 
-def shares(counts: Mapping[State, int], skipped_rows: int = 0) -> list[Share]:
-    """The bar of a batch, from published to skipped; empty parts are left out."""
+def shares(counts: Mapping[State, int], skipped_rows: int = 0, rest: Collection[State] = ()) -> list[Share]:
+    """The bar of a batch, from published to skipped; empty parts are left out, and images in ``rest`` fill its end."""
     tones = Counter({"skip": skipped_rows})
     for state, count in counts.items():
-        tones[tone(state)] += count
+        tones["rest" if state in rest else tone(state)] += count
     total, before, parts = tones.total() or 1, 0, []
     for each in ("good", "busy", "wait", "bad", "off", "skip"):
         if tones[each]:

@@ -8,30 +8,28 @@ from __future__ import annotations
 from typing import Any
 
 from tasks.core.money import format_usd
-from tasks.ledger import browsing
-from tasks.ledger.browsing import BatchLine
 from tasks.web.http import Response
-from tasks.web.pages.visit import NoSuchPage, Visit, page
+from tasks.web.pages.visit import Visit, find, page
 
 
 @page
 def pause(visit: Visit, batch_id: str) -> Response:
     """``POST /batches/{batch_id}/pause``."""
-    _batches().pause(_batch(visit, batch_id).id)
+    _batches().pause(find(visit, batch_id).id)
     return _noted(visit, batch_id, "pause")
 
 
 @page
 def cancel(visit: Visit, batch_id: str) -> Response:
     """``POST /batches/{batch_id}/cancel``."""
-    _batches().cancel(_batch(visit, batch_id).id)
+    _batches().cancel(find(visit, batch_id).id)
     return _noted(visit, batch_id, "cancel")
 
 
 @page
 def resume(visit: Visit, batch_id: str) -> Response:
     """``POST /batches/{batch_id}/resume``, perhaps with ``budget_usd``."""
-    _batches().resume(_batch(visit, batch_id).id, budget_usd=visit.form.get("budget_usd"))
+    _batches().resume(find(visit, batch_id).id, budget_usd=visit.form.get("budget_usd"))
     return _noted(visit, batch_id, "resume")
 
 
@@ -40,14 +38,14 @@ def retry(visit: Visit, batch_id: str) -> Response:
     """``POST /batches/{batch_id}/retry`` with ``only`` or ``sku``, and what shall be different."""
     form = visit.form
     edit = {name: form[name] for name in ("template", "model") if form.get(name)}
-    images = _batches().retry(_batch(visit, batch_id).id, only=form.get("only"), keys=_keys(visit), edit=edit)
+    images = _batches().retry(find(visit, batch_id).id, only=form.get("only"), keys=_keys(visit), edit=edit)
     return _noted(visit, batch_id, "retry", images)
 
 
 @page
 def publish(visit: Visit, batch_id: str) -> Response:
     """``POST /batches/{batch_id}/publish``, all that wait for a look or that of ``sku``."""
-    images = _batches().publish(_batch(visit, batch_id).id, keys=_keys(visit))
+    images = _batches().publish(find(visit, batch_id).id, keys=_keys(visit))
     return _noted(visit, batch_id, "publish", images)
 
 
@@ -71,7 +69,7 @@ def ask_retry(visit: Visit, batch_id: str) -> Response:
 
 
 def _ask(visit: Visit, batch_id: str, what: str, **values: Any) -> Response:
-    batch = _batch(visit, batch_id)
+    batch = find(visit, batch_id)
     spent = format_usd(batch.spent_usd_micros)
     asked = {name: visit.query[name] for name in ("only", "sku") if name in visit.query}
     return visit.render("ask.html", batch=batch, what=what, spent=spent, asked=asked, **values)
@@ -81,13 +79,6 @@ def _batches() -> Any:
     from tasks import batches  # Celery is loaded by the first thing that is done, not by a host's import of its routes
 
     return batches
-
-
-def _batch(visit: Visit, batch_id: str) -> BatchLine:
-    try:
-        return browsing.batch_line(visit.services.ledger, batch_id)
-    except KeyError:
-        raise NoSuchPage from None
 
 
 def _keys(visit: Visit) -> list[str] | None:

@@ -12,21 +12,24 @@ from tasks import progress
 from tasks.core.cost import ManualCost, manual_cost
 from tasks.core.eta import ModelProgress
 from tasks.core.going_on import retried_as, way_on
+from tasks.core.holds import Reason
 from tasks.core.money import format_usd
 from tasks.core.states import State
 from tasks.core.summary import BatchSummary, FailureGroup
 from tasks.ledger import browsing, holding, summing
-from tasks.ledger.browsing import BatchLine, Card, Wanted
+from tasks.ledger.browsing import BatchHead, Card, Wanted
 from tasks.report import look
 from tasks.report import wording as report_wording
 from tasks.web.http import Response
 from tasks.web.pages import wording
 from tasks.web.pages.stands import MOVING, TONES, controls, stand
-from tasks.web.pages.visit import NoSuchPage, Visit, page
+from tasks.web.pages.visit import Visit, find, page
 
 _PICTURES = 60
 _SKIPPED = 20
 _EVERY_SECONDS, _EVERY_SECONDS_AT_REST = 2, 15
+_SAID_ALREADY = frozenset({Reason.PAUSED, Reason.CANCELLED})
+"""These are how the batch stands."""
 _NOTICES = frozenset({"pause", "resume", "cancel", "retry", "publish"})
 _STATES_SHOWN = tuple(State(name) for name in report_wording.state_labels("en") if name != look.SKIPPED)
 
@@ -52,39 +55,37 @@ def live(visit: Visit, batch_id: str) -> Response:
 
 def _seen(visit: Visit, batch_id: str) -> dict[str, Any]:
     services = visit.services
-    try:
-        line = browsing.batch_line(services.ledger, batch_id)
-    except KeyError:
-        raise NoSuchPage from None
+    head = find(visit, batch_id)
     summary = progress.summarise(services, batch_id)
     going = progress.of_summary(services, summary)
-    standing = stand(summary.phase, summary.counts, line.held)
+    holding_all = browsing.held_wholly(services.ledger, [batch_id]).get(batch_id)
+    standing = stand(summary.phase, summary.counts, holding_all)
     return {
-        "batch": line,
+        "batch": head,
         "summary": summary,
         "stand": standing,
         "stand_tone": TONES[standing],
         "controls": controls(standing, summary),
-        "shares": look.shares(summary.counts, summary.skipped_rows),
+        "shares": look.shares(summary.counts, summary.skipped_rows, rest={State.PLANNED}),
         "pace": wording.rate(going.pace_per_minute, visit.language) if going.pace_per_minute else None,
         "time_left": wording.time_left(going.eta_seconds, visit.language) if summary.active else None,
         "duration": report_wording.duration(summary.duration_seconds, visit.language),
-        "budget_percent": _budget_percent(line),
+        "budget_percent": _budget_percent(head),
         "models": [_model(visit, model) for model in going.models],
         "troubles": list(_troubles(visit, summary)),
         "groups": [_group(group) for group in summary.failures],
-        "sums": list(_sums(visit, line, summary)) if standing not in MOVING else [],
+        "sums": list(_sums(visit, head, summary)) if standing not in MOVING else [],
         "every": _EVERY_SECONDS if standing in MOVING else _EVERY_SECONDS_AT_REST,
         **_pictures(visit, batch_id, summary),
     }
 
 
-def _budget_percent(line: BatchLine) -> tuple[float, float] | None:
+def _budget_percent(head: BatchHead) -> tuple[float, float] | None:
     """What is spent and what is reserved, of a hundred."""
-    if not line.budget_usd_micros:
+    if not head.budget_usd_micros:
         return None
-    spent = min(100.0, 100 * line.spent_usd_micros / line.budget_usd_micros)
-    return spent, min(100.0 - spent, 100 * line.reserved_usd_micros / line.budget_usd_micros)
+    spent = min(100.0, 100 * head.spent_usd_micros / head.budget_usd_micros)
+    return spent, min(100.0 - spent, 100 * head.reserved_usd_micros / head.budget_usd_micros)
 
 
 def _model(visit: Visit, model: ModelProgress) -> dict[str, Any]:
@@ -103,6 +104,8 @@ def _model(visit: Visit, model: ModelProgress) -> dict[str, Any]:
 def _troubles(visit: Visit, summary: BatchSummary) -> Iterator[str]:
     """What keeps pictures from going on, besides their own errors."""
     for held in holding.holds(visit.services.ledger, summary.batch_id):
+        if held.reason in _SAID_ALREADY:
+            continue
         yield wording.hold(held, look.moment(held.until, visit.zone), visit.language)
     for outage in summary.outages:
         yield wording.held_delivery(outage, look.moment(outage.since, visit.zone), visit.language)
@@ -122,12 +125,12 @@ def _group(group: FailureGroup) -> Group:
     return Group(group, way.name.lower(), retried_as(group.state, group.error_class))
 
 
-def _sums(visit: Visit, line: BatchLine, summary: BatchSummary) -> Iterator[tuple[str, str]]:
+def _sums(visit: Visit, head: BatchHead, summary: BatchSummary) -> Iterator[tuple[str, str]]:
     """What a batch at rest has come to: a label and its value."""
     told, preferences = wording.words(visit.language), visit.services.settings.preferences
     yield told["published"], f"{summary.published:,} / {summary.total:,}"
     yield told["duration"], report_wording.duration(summary.duration_seconds, visit.language)
-    yield told["spent"], format_usd(line.spent_usd_micros)
+    yield told["spent"], format_usd(head.spent_usd_micros)
     if summary.published:
         by_hand = manual_cost(summary.published, preferences.manual_design)
         yield told["by_hand"], _by_hand(by_hand, told)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from tasks.core.states import State
 from tasks.ledger import browsing
-from tasks.ledger.browsing import BatchLine
+from tasks.ledger.browsing import BatchHead
 from tasks.report import look
 from tasks.report.look import Share
 from tasks.web.http import Response
@@ -22,7 +23,8 @@ _EVERY_SECONDS, _EVERY_SECONDS_AT_REST = 4, 20
 class Line:
     """One batch, as it is drawn."""
 
-    batch: BatchLine
+    batch: BatchHead
+    published: int
     stand: Stand
     shares: list[Share]
 
@@ -30,11 +32,6 @@ class Line:
     def tone(self) -> str:
         """The colour of its word."""
         return TONES[self.stand]
-
-    @property
-    def published(self) -> int:
-        """Images whose URL is where it belongs."""
-        return self.batch.counts.get(State.PUBLISHED, 0)
 
 
 @page
@@ -47,10 +44,9 @@ def home(visit: Visit) -> Response:
 def batches(visit: Visit) -> Response:
     """``GET /batches?before=``: the newest first."""
     before = _place(visit.query.get("before", ""))
-    ledger = visit.services.ledger if visit.services.ledger_exists() else None
-    found = browsing.batch_lines(ledger, _BATCHES + 1, before) if ledger else []
-    lines = [_line(each) for each in found[:_BATCHES]]
-    last = lines[-1].batch if len(found) > _BATCHES else None
+    found = browsing.heads(visit.services.ledger, _BATCHES + 1, before) if visit.services.ledger_exists() else []
+    lines = list(_lines(visit, found[:_BATCHES]))
+    last = lines[-1].batch if found[_BATCHES:] else None
     return visit.render(
         "batches.html",
         lines=lines,
@@ -61,8 +57,15 @@ def batches(visit: Visit) -> Response:
     )
 
 
-def _line(batch: BatchLine) -> Line:
-    return Line(batch, stand(batch.phase, batch.counts, batch.held), look.shares(batch.counts, batch.skipped))
+def _lines(visit: Visit, found: Sequence[BatchHead]) -> Iterator[Line]:
+    ids = [each.id for each in found]
+    if not ids:
+        return
+    counts, held = browsing.counts(visit.services.ledger, ids), browsing.held_wholly(visit.services.ledger, ids)
+    for each in found:
+        mine = counts.get(each.id, {})
+        shares = look.shares(mine, each.skipped, rest={State.PLANNED})
+        yield Line(each, mine.get(State.PUBLISHED, 0), stand(each.phase, mine, held.get(each.id)), shares)
 
 
 def _place(text: str) -> tuple[datetime, str] | None:

@@ -12,7 +12,7 @@ from tasks.core.views import ImageView
 from tasks.ledger import browsing
 from tasks.report import look
 from tasks.web.http import Response
-from tasks.web.pages.visit import NoSuchPage, Visit, page
+from tasks.web.pages.visit import NoSuchPage, Visit, find, page
 
 _A_MINUTE = {"Cache-Control": "private, max-age=60", "X-Content-Type-Options": "nosniff"}
 """The picture of a row may be another one after a retry."""
@@ -24,7 +24,7 @@ def picture(visit: Visit, batch_id: str, image_id: str) -> Response:
     ledger, image = visit.services.ledger, _image(visit, batch_id, image_id)
     return visit.render(
         "picture.html",
-        batch=browsing.batch_line(ledger, batch_id),
+        batch=find(visit, batch_id),
         image=image,
         image_id=image_id,
         calls=browsing.calls(ledger, int(image_id)),

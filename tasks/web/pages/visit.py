@@ -16,6 +16,8 @@ from redis.exceptions import RedisError
 
 from tasks.core.errors import ConfigurationError, ImagechordError, InputError
 from tasks.core.money import format_usd
+from tasks.ledger import browsing
+from tasks.ledger.browsing import BatchHead
 from tasks.report import look
 from tasks.report import wording as report_wording
 from tasks.report.wording import Language
@@ -124,6 +126,14 @@ class Visit:
             "moment": lambda moment: look.moment(moment, self.zone),
             "form_fields": self.request.form_fields,
         }
+
+
+def find(visit: Visit, batch_id: str) -> BatchHead:
+    """The batch of this very id. Raises NoSuchPage."""
+    try:
+        return browsing.head(visit.services.ledger, batch_id)
+    except KeyError:
+        raise NoSuchPage from None
 
 
 @lru_cache(maxsize=1)
