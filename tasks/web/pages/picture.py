@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
-from tasks.core.errors import LedgerUnavailable, StepError
+from tasks.core.errors import StepError
 from tasks.core.going_on import Way, retried_as, way_on
 from tasks.core.selection import RETRIED
 from tasks.core.states import State
@@ -13,6 +14,8 @@ from tasks.ledger import browsing
 from tasks.report import look
 from tasks.web.http import Response
 from tasks.web.pages.visit import NoSuchPage, Visit, find, page
+
+logger = logging.getLogger(__name__)
 
 _A_MINUTE = {"Cache-Control": "private, max-age=60", "X-Content-Type-Options": "nosniff"}
 """The picture of a row may be another one after a retry."""
@@ -36,14 +39,20 @@ def picture(visit: Visit, batch_id: str, image_id: str) -> Response:
 
 @page
 def full(visit: Visit, batch_id: str, image_id: str) -> Response:
-    """``GET /batches/{batch_id}/images/{image_id}/full``: the published file, wherever it is kept."""
+    """``GET /batches/{batch_id}/images/{image_id}/full``: the published file, wherever it is kept.
+
+    Where this machine does not reach it, the small one of the ledger.
+    """
     image = _image(visit, batch_id, image_id)
     if image.output_key is None:
         raise NoSuchPage
     try:
         return _file(visit.services.public.get(image.output_key))
     except StepError as error:
-        raise LedgerUnavailable(str(error)) from error
+        logger.warning("%s cannot be read: %s", image.output_key, error)
+        if image.thumbnail is None:
+            raise NoSuchPage from error
+        return _file(image.thumbnail)
 
 
 @page
