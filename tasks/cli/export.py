@@ -55,6 +55,21 @@ def export(
 
     With --failed, the rows that failed, were refused or were skipped, as they came and with the reason behind them:
     mend them and run the file again. Rows that still wait are not in it, for they may have been paid.
+
+    Examples:
+        imagechord export --output manifest.csv
+            The latest batch: every picture with its URL.
+        imagechord export --failed --excel --output failed.csv
+            Rows to mend in Excel and run again.
+        imagechord export spring --json
+            The manifest on standard output, a JSON document a line.
+
+    Exit codes:
+        0  It was written.
+        1, 2
+
+    Environment:
+        IMAGECHORD_HOME, IMAGECHORD_DATABASE_URL
     """
     services = current_services()
     ledger = open_ledger(services)

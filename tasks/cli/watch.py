@@ -42,6 +42,18 @@ def watch(batch: options.Batch = None, json: options.Json = False) -> None:
 
     Then says goodbye as run does: summary, report, next command, exit code. Ctrl-C stops watching; the batch goes on.
     Asks the ledger only: any machine that reaches it can watch. Says so when no worker serves the batch.
+
+    Examples:
+        imagechord watch
+            The latest batch.
+        imagechord watch spring
+            A batch by its name, or by the beginning of its id.
+
+    Exit codes:
+        0, 1, 2, 3, 130
+
+    Environment:
+        IMAGECHORD_HOME, IMAGECHORD_DATABASE_URL
     """
     services = current_services()
     batch_id = reading.find_batch(open_ledger(services), batch).id

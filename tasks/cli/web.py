@@ -16,8 +16,13 @@ from tasks.web.server import addresses, open_server
 from tasks.web.site import site
 from tasks.web.wsgi import application
 
-Host = Annotated[str, typer.Option("--host", help="The address to listen on; 0.0.0.0 is every one of this machine.")]
-Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="The port to listen on; 0 takes a free one.")]
+Host = Annotated[
+    str,
+    typer.Option("--host", metavar="ADDRESS", help="The address to listen on; 0.0.0.0 is every one of this machine."),
+]
+Port = Annotated[
+    int, typer.Option("--port", metavar="NUMBER", min=0, max=65535, help="The port to listen on; 0 takes a free one.")
+]
 
 
 def web(host: Host = "127.0.0.1", port: Port = 8000) -> None:
@@ -26,6 +31,20 @@ def web(host: Host = "127.0.0.1", port: Port = 8000) -> None:
     Providers that make pictures asynchronously call here when one is ready, at WEBHOOK_BASE_URL, which has to lead
     here (through your proxy, with https); WEBHOOK_SECRET signs the addresses that they are given. Without these,
     or while this is down, they are asked instead, which takes a little longer. /healthz answers 200.
+
+    Examples:
+        imagechord web
+            On this machine, at port 8000.
+        imagechord web --host 0.0.0.0 --port 80
+            For every machine that reaches this one.
+
+    Exit codes:
+        130  It was stopped.
+        1, 2
+
+    Environment:
+        IMAGECHORD_REDIS_URL, REDIS_URL, IMAGECHORD_HOME, IMAGECHORD_DATABASE_URL
+        WEBHOOK_BASE_URL, WEBHOOK_SECRET, IMAGECHORD_WEB_TOKEN
     """
     services = current_services()
     base_url = services.settings.webhook_base_url
