@@ -8,19 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import wraps
+from textwrap import shorten
 from typing import TypeAlias
 
 Offers: TypeAlias = list[tuple[str, str]]
 """Values, and what the shell may show beside each; typer keeps those that begin as the word does."""
 
-_BATCHES, _SKUS = 100, 50
+_BATCHES, _SKUS, _ABOUT_CHARS = 100, 50, 60
 
 
-def _silent(offer: Callable[[str], Iterable[tuple[str, str]]]) -> Callable[[str], Offers]:
+def _silent(offer: Callable[..., Iterable[tuple[str, str]]]) -> Callable[..., Offers]:
+    """Typer looks at the names of a function's parameters, which :func:`functools.wraps` keeps, and gives those."""
+
     @wraps(offer)
-    def offered(incomplete: str) -> Offers:
+    def offered(**wanted: str) -> Offers:
         try:
-            return list(offer(incomplete))
+            return list(offer(**wanted))
         except Exception:  # noqa: BLE001 – whatever it is, the command itself will say it
             return []
 
@@ -56,7 +59,7 @@ def skus(incomplete: str) -> Iterable[tuple[str, str]]:
 
 
 @_silent
-def models(_incomplete: str) -> Iterable[tuple[str, str]]:
+def models() -> Iterable[tuple[str, str]]:
     """Every model of the catalogue, with what it is for."""
     from tasks.settings import load_settings
 
@@ -64,13 +67,13 @@ def models(_incomplete: str) -> Iterable[tuple[str, str]]:
 
 
 @_silent
-def limited(incomplete: str) -> Iterable[tuple[str, str]]:
+def limited() -> Iterable[tuple[str, str]]:
     """What has a limit: the models, and the CMS."""
-    return [*models(incomplete), ("cms", "the CMS")]
+    return [*models(), ("cms", "the CMS")]
 
 
 @_silent
-def templates(_incomplete: str) -> Iterable[tuple[str, str]]:
+def templates() -> Iterable[tuple[str, str]]:
     """Every prompt template, with its description."""
     from tasks.settings import load_settings
 
@@ -78,7 +81,7 @@ def templates(_incomplete: str) -> Iterable[tuple[str, str]]:
 
 
 @_silent
-def uses(_incomplete: str) -> Iterable[tuple[str, str]]:
+def uses() -> Iterable[tuple[str, str]]:
     """What a model can be for."""
     from tasks.settings import load_settings
 
@@ -89,7 +92,7 @@ def uses(_incomplete: str) -> Iterable[tuple[str, str]]:
 
 
 @_silent
-def priorities(_incomplete: str) -> Iterable[tuple[str, str]]:
+def priorities() -> Iterable[tuple[str, str]]:
     """The three shares of a model."""
     from tasks.core.request import PRIORITIES
 
@@ -97,7 +100,7 @@ def priorities(_incomplete: str) -> Iterable[tuple[str, str]]:
 
 
 @_silent
-def retryable(_incomplete: str) -> Iterable[tuple[str, str]]:
+def retryable() -> Iterable[tuple[str, str]]:
     """The states and the error classes whose pictures can be tried again."""
     from tasks.core.errors import ErrorClass
     from tasks.core.states import State
@@ -107,5 +110,5 @@ def retryable(_incomplete: str) -> Iterable[tuple[str, str]]:
 
 
 def _about(text: str) -> str:
-    """The first sentence, in a line."""
-    return " ".join(text.split()).split(". ")[0]
+    """As much as fits a line beside a name: shells break none."""
+    return shorten(text.split(". ", maxsplit=1)[0], _ABOUT_CHARS, placeholder=" …")

@@ -6,7 +6,7 @@ from tasks.cli.console import errors, print_json, print_problems
 from tasks.core.errors import ConfigurationError, ImagechordError, InputError
 from tasks.core.redaction import redacted
 
-FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+FAILED, BAD_INPUT = 1, 2
 
 
 def tell(error: Exception, *, json: bool) -> int:

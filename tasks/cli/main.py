@@ -15,8 +15,10 @@ from typing import Any, NamedTuple, NoReturn
 
 import typer
 
-from tasks.cli.failing import INTERRUPTED, tell
+from tasks.cli.failing import tell
 from tasks.cli.manual import ManualCommand, ManualGroup, page
+
+INTERRUPTED = 130
 
 
 class Command(NamedTuple):
@@ -46,6 +48,7 @@ COMMANDS = (
     Command("cost", "Look", "tasks.cli.cost", "Compare what 100 to 100,000 pictures cost."),
     Command("models", "Look", "tasks.cli.models", "List the models: what each is for, price, limits, sizes."),
     Command("templates", "Look", "tasks.cli.templates", "List the prompt templates and the columns that feed them."),
+    Command("init", "Set up", "tasks.cli.init", "Write a folder to begin in: settings, prompts, a sample."),
     Command("doctor", "Set up", "tasks.cli.doctor", "Check every component and say what to set; spends nothing."),
     Command("web", "Set up", "tasks.cli.web", "Serve the webhooks that providers call, until Ctrl-C."),
     Command("migrate", "Set up", "tasks.cli.migrate", "Bring the ledger's database to this version."),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from typing import Annotated
 
 import typer
 
-from tasks.cli.console import output
+from tasks.cli import options
+from tasks.cli.console import output, print_json
 from tasks.cluster import require_same_ledger
 from tasks.core.errors import ConfigurationError
 from tasks.services import current_services
@@ -25,7 +27,7 @@ Port = Annotated[
 ]
 
 
-def web(host: Host = "127.0.0.1", port: Port = 8000) -> None:
+def web(host: Host = "127.0.0.1", port: Port = 8000, json: options.Json = False) -> None:
     """Serve the webhooks that providers call, until Ctrl-C.
 
     Providers that make pictures asynchronously call here when one is ready, at WEBHOOK_BASE_URL, which has to lead
@@ -53,14 +55,19 @@ def web(host: Host = "127.0.0.1", port: Port = 8000) -> None:
     require_same_ledger(services)
     _log()
     server = open_server(application(site()), host, port)
-    for address in addresses(server):
-        output.print(f"imagechord web listens on {address}", markup=False)
-    base = base_url and base_url.rstrip("/")
-    calls = (
-        f"providers call {base}/webhooks/" if base else "WEBHOOK_BASE_URL is not set, so providers are asked instead"
-    )
-    output.print(f"webhooks: {calls}", markup=False)
+    webhooks = base_url and f"{base_url.rstrip('/')}/webhooks/"
+    if json:
+        print_json({"listens_on": list(addresses(server)), "webhooks": webhooks})
+    else:
+        _announce(addresses(server), webhooks)
     server.run()
+
+
+def _announce(listens_on: Iterable[str], webhooks: str | None) -> None:
+    for address in listens_on:
+        output.print(f"imagechord web listens on {address}", markup=False)
+    calls = f"providers call {webhooks}" if webhooks else "WEBHOOK_BASE_URL is not set, so providers are asked instead"
+    output.print(f"webhooks: {calls}", markup=False)
 
 
 def _log() -> None:
