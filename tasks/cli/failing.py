@@ -6,7 +6,14 @@ from tasks.cli.console import errors, print_json, print_problems
 from tasks.core.errors import ConfigurationError, ImagechordError, InputError
 from tasks.core.redaction import redacted
 
-FAILED, BAD_INPUT = 1, 2
+FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+
+
+class Interrupted(ImagechordError):
+    """Somebody has stopped the command before there was a batch to tell of."""
+
+    def __init__(self) -> None:
+        super().__init__("interrupted; what was begun is kept, and the same command goes on with it")
 
 
 def tell(error: Exception, *, json: bool) -> int:
@@ -27,6 +34,8 @@ def tell(error: Exception, *, json: bool) -> int:
 
 
 def _exit_code(error: Exception) -> int:
+    if isinstance(error, Interrupted):
+        return INTERRUPTED
     return BAD_INPUT if isinstance(error, (InputError, ConfigurationError)) or _is_usage(error) else FAILED
 
 

@@ -10,15 +10,14 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from functools import wraps
 from importlib import import_module
 from typing import Any, NamedTuple, NoReturn
 
 import typer
 
-from tasks.cli.failing import tell
+from tasks.cli.failing import Interrupted, tell
 from tasks.cli.manual import ManualCommand, ManualGroup, page
-
-INTERRUPTED = 130
 
 
 class Command(NamedTuple):
@@ -81,8 +80,21 @@ def build(wanted: str | None = None) -> typer.Typer:
             rich_help_panel=command.group,
             short_help=command.summary,
             help=page(function).prose,
-        )(function)
+        )(_interruptible(function))
     return app
+
+
+def _interruptible(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Ctrl-C leaves a command as an error of ours; typer would end with 130 and no word."""
+
+    @wraps(function)
+    def called(**values: Any) -> None:
+        try:
+            function(**values)
+        except KeyboardInterrupt:
+            raise Interrupted from None
+
+    return called
 
 
 def load(command: Command) -> Callable[..., Any]:
@@ -114,7 +126,7 @@ def _call(arguments: list[str], *, json: bool, debug: bool) -> int:
             raise
         return tell(error, json=json)
     except KeyboardInterrupt:
-        return INTERRUPTED
+        return tell(Interrupted(), json=json)
 
 
 def _wanted(arguments: list[str]) -> str:

@@ -41,7 +41,7 @@ def web(host: Host = "127.0.0.1", port: Port = 8000, json: options.Json = False)
             For every machine that reaches this one.
 
     Exit codes:
-        130  It was stopped.
+        0  It was stopped, by Ctrl-C or TERM.
         1, 2
 
     Environment:
