@@ -22,7 +22,7 @@ _MODELS_A_TABLE = 3
 def cost(
     volumes: Annotated[
         list[int] | None,
-        typer.Argument(metavar="[PICTURES]...", min=1, help="Numbers of pictures; default: 100 1000 10000 100000."),
+        typer.Argument(metavar="PICTURES", min=1, help="Numbers of pictures; default: 100 1000 10000 100000."),
     ] = None,
     json: options.Json = False,
 ) -> None:
@@ -31,6 +31,19 @@ def cost(
     By model, with manual design beside them. List prices of models.toml, each with its date and source: what a
     first try costs, without retries.
     [bold]imagechord plan[/bold] prices your own rows.
+
+    Examples:
+        imagechord cost
+            100 to 100,000 pictures.
+        imagechord cost 2500
+            As many as you have products.
+
+    Exit codes:
+        0  Shown.
+        2
+
+    Environment:
+        IMAGECHORD_CONFIG
     """
     settings = load_settings()
     priced = [spec for spec in settings.catalogue.models.values() if spec.price_usd_micros]

@@ -21,7 +21,7 @@ from tasks.ledger.engine import Ledger
 from tasks.reporting import write_report
 from tasks.services import Services
 
-PUBLISHED, WITH_FAILURES, REFUSED, WAITING = 0, 1, 2, 3
+PUBLISHED, WITH_FAILURES, REFUSED, WAITING, INTERRUPTED = 0, 1, 2, 3, 130
 
 _SHOWN_PROBLEMS = 50
 
@@ -110,7 +110,15 @@ def next_command(summary: BatchSummary) -> tuple[str, str]:
     return f"imagechord export {batch_id} --output manifest.csv", "every picture with its URL"
 
 
-def say_going_on(batch_id: str) -> None:
+def say_interrupted(services: Services, batch_id: str) -> None:
+    """As data, where a batch stands at the moment in which somebody stops waiting for it."""
+    print_json(data.of_summary(summing.summarise(services.ledger, batch_id)) | {"exit_code": INTERRUPTED})
+
+
+def say_going_on(services: Services, batch_id: str, *, json: bool = False) -> None:
     """Watching was stopped, the batch was not."""
+    if json:
+        say_interrupted(services, batch_id)
+        return
     errors.print(f"\nNo longer watching; {batch_id} goes on.", markup=False)
     print_next(f"imagechord watch {batch_id}")

@@ -21,6 +21,19 @@ def models(json: options.Json = False) -> None:
 
     From models.toml, which says where each price comes from and of what date, which models take over when one gives
     up, and when its maker switches it off. [bold]--use[/bold] USE takes the first model that lists the use.
+
+    Examples:
+        imagechord models
+            All of them.
+        imagechord models --json
+            The catalogue as data.
+
+    Exit codes:
+        0  Shown.
+        2
+
+    Environment:
+        IMAGECHORD_CONFIG
     """
     settings = load_settings()
     catalogue = settings.catalogue

@@ -43,6 +43,21 @@ def plan(
 
     Makes no file and spends nothing. Exit code 2 when a row is bad, unless --skip-bad-rows is given, a model has
     no price, unless --allow-unpriced is, or a model has been retired.
+
+    Examples:
+        imagechord plan products.csv --template product_hero
+            What these rows would cost, and every one that cannot be used.
+        imagechord plan products.csv --template product_hero --prompts
+            Every prompt, as the model would get it.
+        imagechord plan products.csv -t product --use hero --json
+            The plan as data.
+
+    Exit codes:
+        0  It can be run as it is.
+        2  A row is bad, or run would refuse it for another reason.
+
+    Environment:
+        IMAGECHORD_CONFIG, IMAGECHORD_HOME, IMAGECHORD_DATABASE_URL
     """
     images: list[dict[str, Any]] = []
     show = _print_prompt if prompts and not json else (lambda image: images.append(data.of_planned(image)))

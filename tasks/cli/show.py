@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from tasks.cli import data, options
+from tasks.cli import completing, data, options
 from tasks.cli.console import output, print_facts, print_json, print_next, print_table
 from tasks.cli.finishing import open_ledger
 from tasks.cli.wording import clock
@@ -22,9 +22,17 @@ from tasks.services import current_services
 
 
 def show(
-    sku: Annotated[str, typer.Argument(metavar="SKU", help="Key of the row, as in its column.")],
+    sku: Annotated[
+        str, typer.Argument(metavar="SKU", help="Key of the row, as in its column.", autocompletion=completing.skus)
+    ],
     batch: Annotated[
-        str | None, typer.Option("--batch", metavar="BATCH", help="Batch id, its beginning, or its name.")
+        str | None,
+        typer.Option(
+            "--batch",
+            metavar="BATCH",
+            help="Batch id, its beginning, or its name; default: the latest.",
+            autocompletion=completing.batches,
+        ),
     ] = None,
     json: options.Json = False,
 ) -> None:
@@ -34,6 +42,19 @@ def show(
     before each retry or fallback.
 
     A row with variants has several pictures; all are shown. Looks in the latest batch unless --batch names another.
+
+    Examples:
+        imagechord show MUG-001
+            The picture of this key in the latest batch.
+        imagechord show MUG-001 --batch spring
+            The same in a batch called spring.
+
+    Exit codes:
+        0  It was found, however it stands.
+        1, 2
+
+    Environment:
+        IMAGECHORD_HOME, IMAGECHORD_DATABASE_URL
     """
     services = current_services()
     ledger = open_ledger(services)

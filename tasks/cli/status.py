@@ -36,6 +36,21 @@ def status(
     Pictures by state, pace, the limits in force, time left, cost, and what failed or waits, for which reason.
 
     Asks the ledger, so it needs neither broker nor worker.
+
+    Examples:
+        imagechord status
+            The latest batch.
+        imagechord status --all
+            Every batch, the latest first.
+        imagechord status spring --json
+            Counts, pace, money, holds and reasons as data.
+
+    Exit codes:
+        0  It was found, however it stands.
+        1, 2
+
+    Environment:
+        IMAGECHORD_HOME, IMAGECHORD_DATABASE_URL
     """
     services = current_services()
     ledger = open_ledger(services)

@@ -12,7 +12,7 @@ import typer
 from tasks import health
 from tasks.cli import data, wording
 from tasks.cli.console import errors, note, output, print_json, print_next
-from tasks.cli.finishing import next_command, open_ledger, say_goodbye
+from tasks.cli.finishing import INTERRUPTED, next_command, open_ledger, say_goodbye, say_interrupted
 from tasks.cli.wording import counted
 from tasks.cluster import require_same_ledger
 from tasks.core.states import State
@@ -20,7 +20,6 @@ from tasks.devstack.stack import EmbeddedStack
 from tasks.ledger import events, reading, summing
 from tasks.services import Services
 
-_INTERRUPTED = 130
 _POLL_SECONDS = 0.1
 _SILENCE_SECONDS = 15.0
 """A webhook that takes nothing for so long need not be waited for."""
@@ -55,8 +54,11 @@ def see_through(services: Services, batch_id: str, *, json: bool, again: str = "
                 stack.ask_to_stop()
             return say_goodbye(services, batch_id, json=json)
     except KeyboardInterrupt:
-        _say_interrupted(batch_id, again, embedded=embedded)
-        return _INTERRUPTED
+        if json:
+            say_interrupted(services, batch_id)
+        else:
+            _say_interrupted(batch_id, again, embedded=embedded)
+        return INTERRUPTED
 
 
 def _let_it_tell(services: Services, batch_id: str, stack: EmbeddedStack) -> None:

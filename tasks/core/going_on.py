@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from enum import Enum, auto
 
+from tasks.core.dispatch import StepName
 from tasks.core.errors import ErrorClass
 from tasks.core.holds import Reason
 from tasks.core.states import State
@@ -90,8 +91,12 @@ def _urgency(group: FailureGroup) -> int:
 
 
 def worth_retrying(summary: BatchSummary) -> bool:
-    """Whether something has failed that may succeed when it is tried again as it is."""
-    return any(group.state is State.FAILED and group.error_class not in _HOPELESS for group in summary.failures)
+    """Whether something has failed that may succeed when it is tried again as it is.
+
+    What the CMS refuses may: a record that is missing there is made there, and the picture is paid for.
+    """
+    failed = [group for group in summary.failures if group.state is State.FAILED]
+    return any(group.error_class not in _HOPELESS or group.step == StepName.PATCH for group in failed)
 
 
 def rerun(summary: BatchSummary, held_by: Collection[str], *, budget_grows: bool) -> Rerun:

@@ -180,6 +180,14 @@ def images(ledger: Ledger, batch_id: str, *, thumbnails: bool = False, key: str 
         yield from (view_of(rows[id_], rows[id_].jpeg if thumbnails else None) for id_ in page)
 
 
+def keys(ledger: Ledger, batch_id: str, beginning: str, limit: int) -> list[str]:
+    """At most ``limit`` keys of a batch's images that begin so, in their order."""
+    fitting = (image.c.batch_id == batch_id, image.c.key.startswith(beginning, autoescape=True))
+    with ledger.read() as connection:
+        query = select(image.c.key).where(*fitting).distinct().order_by(image.c.key).limit(limit)
+        return list(connection.scalars(query))
+
+
 def view_of(row: Row[*tuple[Any, ...]], jpeg: bytes | None) -> ImageView:
     """An image's row as people see it."""
     return ImageView(
