@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from tasks.cli import data, options
+from tasks import json_shapes
+from tasks.cli import options
 from tasks.cli.console import output, print_facts, print_json, print_next, print_table
 from tasks.cli.models import price
 from tasks.cli.wording import manual
@@ -84,7 +85,7 @@ def _as_json(priced: list[ModelSpec], table: tuple[CostRow, ...]) -> dict[str, o
             {
                 "images": row.images,
                 "cost_usd_micros": dict(row.usd_micros_by_model),
-                "manual_design": data.of_manual(row.manual),
+                "manual_design": json_shapes.of_manual(row.manual),
             }
             for row in table
         ],

@@ -14,6 +14,7 @@ from tasks.cluster import require_same_ledger
 from tasks.core.errors import ConfigurationError
 from tasks.services import current_services
 from tasks.steps.log import without_secrets
+from tasks.web.door import require_token
 from tasks.web.server import addresses, open_server
 from tasks.web.site import site
 from tasks.web.wsgi import application
@@ -28,7 +29,10 @@ Port = Annotated[
 
 
 def web(host: Host = "127.0.0.1", port: Port = 8000, json: options.Json = False) -> None:
-    """Serve the webhooks that providers call, until Ctrl-C.
+    """Serve the batch pages, the API and the webhooks that providers call, until Ctrl-C.
+
+    Pages and API are for whoever has IMAGECHORD_WEB_TOKEN: programs send it as "Authorization: Bearer TOKEN", people
+    type it once.
 
     Providers that make pictures asynchronously call here when one is ready, at WEBHOOK_BASE_URL, which has to lead
     here (through your proxy, with https); WEBHOOK_SECRET signs the addresses that they are given. Without these,
@@ -50,6 +54,7 @@ def web(host: Host = "127.0.0.1", port: Port = 8000, json: options.Json = False)
     """
     services = current_services()
     base_url = services.settings.webhook_base_url
+    require_token(services.settings.get("IMAGECHORD_WEB_TOKEN"))
     if services.settings.redis_url is None:
         raise ConfigurationError("imagechord web passes on to your workers what it is told: set IMAGECHORD_REDIS_URL")
     require_same_ledger(services)

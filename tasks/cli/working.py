@@ -9,8 +9,8 @@ from contextlib import contextmanager
 
 import typer
 
-from tasks import health
-from tasks.cli import data, wording
+from tasks import health, json_shapes
+from tasks.cli import wording
 from tasks.cli.console import errors, note, output, print_json, print_next
 from tasks.cli.finishing import INTERRUPTED, next_command, open_ledger, say_goodbye, say_interrupted
 from tasks.cli.wording import counted
@@ -73,7 +73,7 @@ def _let_it_tell(services: Services, batch_id: str, stack: EmbeddedStack) -> Non
         time.sleep(_POLL_SECONDS)
 
 
-def go_on(services: Services, batch_id: str, told: str, result: data.Data, *, json: bool) -> None:
+def go_on(services: Services, batch_id: str, told: str, result: json_shapes.Data, *, json: bool) -> None:
     """After a change in the ledger that lets pictures go on: say it, and have your workers do them.
 
     Without a broker of yours a worker is brought, and the batch seen through, as ``run`` does: raises typer.Exit.
@@ -102,7 +102,7 @@ def say_stopped(services: Services, batch_id: str, what: str, *, json: bool) -> 
         start(batch_id)  # a batch that rests now is summarised at once, not by the next sweep
     summary = summing.summarise(services.ledger, batch_id)
     if json:
-        print_json(data.of_summary(summary))
+        print_json(json_shapes.of_summary(summary))
         return
     in_flight = f"; {counted(summary.active, 'picture')} in flight, settled when they come" if summary.active else ""
     counts = ", ".join(f"{summary.counts[state]:,} {state}" for state in State if summary.counts.get(state))

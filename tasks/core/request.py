@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -126,5 +127,33 @@ class Request:
             raise InputError(f"source is {source!r}; it must be a path or s3://bucket/key")
         return cls(source=source, **values)
 
+
+def from_text(values: Mapping[str, str]) -> dict[str, Any]:
+    """Options that came as text, as those of a form or an address do: ``column_map`` is JSON, empty ones are left out.
+
+    Raises InputError for an option that there is not, or a value that cannot be one.
+    """
+    return {name: _read(name, text) for name, text in values.items() if text}
+
+
+def _read(name: str, text: str) -> Any:
+    if name not in OPTIONS:
+        raise InputError(f"there is no option {name!r}; there are {', '.join(OPTIONS)}")
+    kind = _KINDS.get(name, (str,))[0]
+    try:
+        if kind is int:
+            return int(text)
+        if kind is bool:
+            return _TRUTH[text.lower()]
+        return json.loads(text) if kind is Mapping else text
+    except (ValueError, KeyError):
+        meant = {int: "a whole number", bool: "true or false"}.get(kind, 'JSON, like {"color": "colour"}')
+        raise InputError(f"{name} is {text!r}; it must be {meant}") from None
+
+
+_TRUTH = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
+
+OPTIONS = tuple(each.name for each in fields(Request) if each.name != "source")
+"""What a batch can be asked for with, besides its rows."""
 
 _OPTIONAL = {each.name for each in fields(Request) if each.default is None}

@@ -131,12 +131,24 @@ class Wanted:
 
 def matching(ledger: Ledger, batch_id: str, limit: int, wanted: Wanted, after: int = 0) -> list[Card]:
     """The pictures that are wanted, in the order of their rows, those after an id."""
+    return _cards(ledger, _matching(batch_id, limit, wanted, after), (image.c.id,))
+
+
+def views(ledger: Ledger, batch_id: str, limit: int, wanted: Wanted, after: int = 0) -> list[tuple[int, ImageView]]:
+    """As :func:`matching`, with all that there is to say of each, after its id."""
+    ids = _matching(batch_id, limit, wanted, after)
+    with ledger.read() as connection:
+        rows = connection.execute(select(image).where(image.c.id.in_(ids.correlate(None))).order_by(image.c.id))
+        return [(row.id, view_of(row, None)) for row in rows]
+
+
+def _matching(batch_id: str, limit: int, wanted: Wanted, after: int) -> Select[tuple[int]]:
     ids = select(image.c.id).where(image.c.batch_id == batch_id, after < _ID)
     if wanted.state is not None:
         ids = ids.where(image.c.state == wanted.state)
     if wanted.text:
         ids = ids.where(image.c.key.icontains(wanted.text, autoescape=True))
-    return _cards(ledger, ids.order_by(_ID).limit(limit), (image.c.id,))
+    return ids.order_by(_ID).limit(limit)
 
 
 def _cards(ledger: Ledger, ids: Select[tuple[int]], order: Sequence[ColumnElement[Any]]) -> list[Card]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from tasks.core.errors import ConfigurationError
-from tasks.web.receiver import LARGEST_BODY_BYTES
+from tasks.web.uploads import LARGEST_BYTES
 from tasks.web.wsgi import Application
 
 _THREADS = 16
 """More than processors: on SQLite those that write at the same time share one wait for the disk."""
 
 _LIMITS = {
-    "max_request_body_size": LARGEST_BODY_BYTES + 1,
+    "max_request_body_size": LARGEST_BYTES + 1,
     "max_request_header_size": 65_536,
     # A request is collected before it costs a thread: slow senders hold but sockets, and of these there are many.
     "connection_limit": 1000,

@@ -11,10 +11,10 @@ from django.middleware.csrf import get_token
 from django.urls import URLPattern, path, re_path
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 
+from tasks.web.addresses import respond
 from tasks.web.django.guard import View, staff_only
 from tasks.web.http import Request, Response
 from tasks.web.receiver import receive
-from tasks.web.routes import answer
 from tasks.web.site import Site
 
 
@@ -28,7 +28,7 @@ def addresses(site: Site, guard: Callable[[View], View] = staff_only) -> list[UR
         return _answered(receive(site, provider, token, _asked(request, "")))
 
     def page(request: HttpRequest, path: str) -> HttpResponse:
-        return _answered(answer(site, _asked(request, path, form_fields={"csrfmiddlewaretoken": get_token(request)})))
+        return _answered(respond(site, _asked(request, path, form_fields={"csrfmiddlewaretoken": get_token(request)})))
 
     return [
         # A provider has no session with us, and no token of it: its own signature is checked.

@@ -18,6 +18,13 @@ _PAIRS: Mapping[str, tuple[str, str]] = {
         "`imagechord run products.csv --template product_hero`로 시작하세요.",
         "Start one with `imagechord run products.csv --template product_hero`.",
     ),
+    "login": ("로그인", "Sign in"),
+    "login_token": ("접속 토큰", "Access token"),
+    "login_wrong": ("토큰이 맞지 않습니다.", "That is not the token."),
+    "login_where": (
+        "서버의 IMAGECHORD_WEB_TOKEN 값입니다.",
+        "It is the server's IMAGECHORD_WEB_TOKEN.",
+    ),
     "state": ("상태", "State"),
     "older": ("이전 배치 보기", "Older batches"),
     "newest": ("처음으로", "Back to the newest"),
