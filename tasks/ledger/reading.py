@@ -177,7 +177,7 @@ def images(ledger: Ledger, batch_id: str, *, thumbnails: bool = False, key: str 
         page = ids[start : start + PAGE]
         with ledger.read() as connection:
             rows = {row.id: row for row in connection.execute(query.where(image.c.id.in_(page)))}
-        yield from (_view(rows[id_], rows[id_].jpeg if thumbnails else None) for id_ in page)
+        yield from (view_of(rows[id_], rows[id_].jpeg if thumbnails else None) for id_ in page)
 
 
 def keys(ledger: Ledger, batch_id: str, beginning: str, limit: int) -> list[str]:
@@ -188,7 +188,8 @@ def keys(ledger: Ledger, batch_id: str, beginning: str, limit: int) -> list[str]
         return list(connection.scalars(query))
 
 
-def _view(row: Row[*tuple[Any, ...]], jpeg: bytes | None) -> ImageView:
+def view_of(row: Row[*tuple[Any, ...]], jpeg: bytes | None) -> ImageView:
+    """An image's row as people see it."""
     return ImageView(
         line=row.line,
         key=row.key,
