@@ -57,8 +57,8 @@ _EPILOG = """\
 Exit codes: 0 all published; 1 finished with failures; 2 bad input or configuration, nothing was started; 3 something \
 waits for you; 130 interrupted.
 
-'imagechord help COMMAND' is a command's manual page. --json prints one JSON document, also of an error; --debug shows \
-an error's traceback; either may stand anywhere."""
+'imagechord help COMMAND' is a command's manual page. --json prints one JSON document, also of an error; --debug, \
+wherever it stands, shows an error's traceback."""
 
 
 def build(wanted: str | None = None) -> typer.Typer:

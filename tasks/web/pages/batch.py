@@ -121,7 +121,7 @@ class Group:
 
 
 def _group(group: FailureGroup) -> Group:
-    way = way_on(group.state, group.error_class)
+    way = way_on(group.state, group.error_class, group.step)
     return Group(group, way.name.lower(), retried_as(group.state, group.error_class))
 
 
