@@ -15,6 +15,7 @@ app = Celery(
     fixups=[],
     config_source="tasks.celeryconfig",
     task_cls="tasks.steps.base:Step",
+    loader="tasks.steps.loader:Loader",
     include=[
         "tasks.steps.start_batch",
         "tasks.steps.generate",

@@ -56,7 +56,7 @@ def impatient() -> Iterator[Any]:
     With a connection as it comes, that takes minutes, or for ever. The process keeps it for the next call.
     """
     connection = app.connection_for_write(transport_options=_IMPATIENT)
-    with pools.producers[connection].acquire(block=True, timeout=_IMPATIENT["socket_timeout"]) as producer:
+    with pools.producers[connection].acquire(block=True) as producer:
         yield producer
 
 

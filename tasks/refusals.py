@@ -51,7 +51,7 @@ def refuse_rehearsal(services: Services, catalogue: Catalogue, aliases: Iterable
     """Rehearsal pictures must not reach a shop by accident. ``aliases`` are the models used. Raises InputError."""
     reached = with_fallbacks(catalogue.models, aliases)
     rehearsed = [alias for alias in reached if catalogue.models[alias].provider in _REHEARSE]
-    configured = [name for name in ("S3_BUCKET", "CMS_URL") if services.settings.get(name)]
+    configured = [name for name in ("S3_BUCKET", "CMS_URL", "CMS_HOOK") if services.settings.get(name)]
     if rehearsed and configured and not allowed:
         raise InputError(
             f"the model {rehearsed[0]!r} draws rehearsal cards, and {' and '.join(configured)} would receive them; "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,6 +16,7 @@ from tasks.core.errors import ConfigurationError
 from tasks.core.keys import cache_control
 from tasks.core.limits import CMS, Limited
 from tasks.core.money import usd_micros
+from tasks.core.published import PublishedPicture
 from tasks.core.redaction import conceal
 from tasks.core.retry import BreakerRules, RetryRules
 from tasks.delivery.base import Cms, Notifier
@@ -113,7 +114,7 @@ class Services:
 
     @property
     def cms(self) -> Cms:
-        """CMS_URL's, or the one that only records."""
+        """CMS_URL's, CMS_HOOK's, or the one that only records. Raises ConfigurationError for a bad one."""
         return self._once("cms", self._open_cms)
 
     @property
@@ -290,10 +291,23 @@ class Services:
     def _open_cms(self) -> Cms:
         from tasks.delivery.cms import HttpCms, RecordedCms
 
-        url = self.settings.get("CMS_URL")
+        url, hook = self.settings.get("CMS_URL"), self.settings.get("CMS_HOOK")
+        if url and hook:
+            raise ConfigurationError("CMS_URL and CMS_HOOK are both set: a picture is published in one way; unset one")
+        if hook:
+            return self._hook(hook)
         if url is None:
             return RecordedCms()
         return HttpCms(url, self.settings.get("CMS_TOKEN"), self.settings.cms_preset)
+
+    def _hook(self, path: str) -> Cms:
+        from tasks.delivery.hook import HookCms
+        from tasks.ledger.describing import describe
+
+        def describe_one(image_id: int, urls: Sequence[str]) -> PublishedPicture:
+            return describe(self.ledger, image_id, urls)
+
+        return HookCms(path, describe_one, django_settings=self.settings.get("DJANGO_SETTINGS_MODULE"))
 
     def _open_notifier(self) -> Notifier:
         from tasks.delivery.slack import NullNotifier, SlackWebhook
@@ -306,7 +320,10 @@ class Services:
 
         secret = self.settings.get("WEBHOOK_SECRET")
         if secret is None:
-            raise ConfigurationError("WEBHOOK_SECRET is not set: what webhooks are told could not be signed")
+            raise ConfigurationError(
+                "WEBHOOK_SECRET is not set: what webhooks are told could not be signed; set it to what it is where "
+                "batches are submitted"
+            )
         allow_private = self.settings.preferences.allow_private_webhook_urls
         return Webhooks(secret, self.ledger.identity(), allow_private=allow_private)
 

@@ -13,6 +13,19 @@ def cancel(batch: options.Batch = None, json: options.Json = False) -> None:
 
     Calls in flight are finished, since they are paid; their pictures are kept, and running the rows again (or
     'imagechord retry --only cancelled') does not buy them again. Works from a second terminal, as pause does.
+
+    Examples:
+        imagechord cancel
+            The latest batch.
+        imagechord cancel b-261122
+            A batch by the beginning of its id.
+
+    Exit codes:
+        0  It is cancelled.
+        1, 2
+
+    Environment:
+        IMAGECHORD_REDIS_URL, REDIS_URL, IMAGECHORD_HOME, IMAGECHORD_DATABASE_URL
     """
     services = current_services()
     batch_id = batch_to_change(services, batch)

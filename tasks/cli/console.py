@@ -44,7 +44,7 @@ def note(text: str) -> None:
 
 def print_json(data: Any) -> None:
     """One JSON value, indented, text as it is."""
-    print(json.dumps(data, ensure_ascii=False, indent=2))  # noqa: T201 – rich would wrap and colour it
+    print(json.dumps(data, ensure_ascii=False, indent=2), flush=True)  # noqa: T201 – rich would wrap and colour it
 
 
 def print_next(command: str, why: str = "") -> None:

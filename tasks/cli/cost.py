@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from tasks.cli import data, options
+from tasks import json_shapes
+from tasks.cli import options
 from tasks.cli.console import output, print_facts, print_json, print_next, print_table
 from tasks.cli.models import price
 from tasks.cli.wording import manual
@@ -22,7 +23,7 @@ _MODELS_A_TABLE = 3
 def cost(
     volumes: Annotated[
         list[int] | None,
-        typer.Argument(metavar="[PICTURES]...", min=1, help="Numbers of pictures; default: 100 1000 10000 100000."),
+        typer.Argument(metavar="PICTURES", min=1, help="Numbers of pictures; default: 100 1000 10000 100000."),
     ] = None,
     json: options.Json = False,
 ) -> None:
@@ -31,6 +32,19 @@ def cost(
     By model, with manual design beside them. List prices of models.toml, each with its date and source: what a
     first try costs, without retries.
     [bold]imagechord plan[/bold] prices your own rows.
+
+    Examples:
+        imagechord cost
+            100 to 100,000 pictures.
+        imagechord cost 2500
+            As many as you have products.
+
+    Exit codes:
+        0  Shown.
+        2
+
+    Environment:
+        IMAGECHORD_CONFIG
     """
     settings = load_settings()
     priced = [spec for spec in settings.catalogue.models.values() if spec.price_usd_micros]
@@ -71,7 +85,7 @@ def _as_json(priced: list[ModelSpec], table: tuple[CostRow, ...]) -> dict[str, o
             {
                 "images": row.images,
                 "cost_usd_micros": dict(row.usd_micros_by_model),
-                "manual_design": data.of_manual(row.manual),
+                "manual_design": json_shapes.of_manual(row.manual),
             }
             for row in table
         ],

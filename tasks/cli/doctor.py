@@ -28,6 +28,20 @@ def doctor(json: options.Json = False) -> None:
     Slack whether they could be used, warns of models that are to be switched off, and says of every variable where its
     value came from: the environment, .env, or the default. A secret's value is never shown. Exit code 2 when something
     is bad.
+
+    Examples:
+        imagechord doctor
+            Everything, with the mend for what is bad.
+        imagechord doctor --json
+            The same as data, for monitoring.
+
+    Exit codes:
+        0  Nothing is bad.
+        1
+        2  Something is bad.
+
+    Environment:
+        IMAGECHORD_REDIS_URL, REDIS_URL, IMAGECHORD_HOME, IMAGECHORD_DATABASE_URL, IMAGECHORD_CONFIG
     """
     services = current_services()
     if not json:

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 
 from rich.markup import escape
 
-from tasks import progress
-from tasks.cli import data
+from tasks import json_shapes, progress
 from tasks.cli.console import errors, note, output, print_json, print_next
 from tasks.core.errors import InputError
 from tasks.core.going_on import command, first_to_tell, waits_for, worth_retrying
@@ -21,7 +20,7 @@ from tasks.ledger.engine import Ledger
 from tasks.reporting import write_report
 from tasks.services import Services
 
-PUBLISHED, WITH_FAILURES, REFUSED, WAITING = 0, 1, 2, 3
+PUBLISHED, WITH_FAILURES, REFUSED, WAITING, INTERRUPTED = 0, 1, 2, 3, 130
 
 _SHOWN_PROBLEMS = 50
 
@@ -60,7 +59,7 @@ def say_goodbye(services: Services, batch_id: str, *, json: bool = False) -> int
     if said is not None and said["error"]:
         note(f"Slack did not take the summary: {said['error']}")
     if json:
-        print_json(data.of_summary(summary) | {"report": str(report), "exit_code": exit_code(summary)})
+        print_json(json_shapes.of_summary(summary) | {"report": str(report), "exit_code": exit_code(summary)})
         return exit_code(summary)
     preferences = services.settings.preferences
     message = finished(summary, language=preferences.language, timezone=preferences.timezone)
@@ -74,7 +73,7 @@ def say_refused(services: Services, batch_id: str, *, json: bool = False) -> int
     """Print why a worker could not start the batch, and what to do; returns the exit code."""
     summary = summing.summarise(services.ledger, batch_id)
     if json:
-        print_json(data.of_summary(summary) | {"exit_code": REFUSED})
+        print_json(json_shapes.of_summary(summary) | {"exit_code": REFUSED})
     else:
         print_refusal(summary)
     return REFUSED
@@ -110,7 +109,15 @@ def next_command(summary: BatchSummary) -> tuple[str, str]:
     return f"imagechord export {batch_id} --output manifest.csv", "every picture with its URL"
 
 
-def say_going_on(batch_id: str) -> None:
+def say_interrupted(services: Services, batch_id: str) -> None:
+    """As data, where a batch stands at the moment in which somebody stops waiting for it."""
+    print_json(json_shapes.of_summary(summing.summarise(services.ledger, batch_id)) | {"exit_code": INTERRUPTED})
+
+
+def say_going_on(services: Services, batch_id: str, *, json: bool = False) -> None:
     """Watching was stopped, the batch was not."""
+    if json:
+        say_interrupted(services, batch_id)
+        return
     errors.print(f"\nNo longer watching; {batch_id} goes on.", markup=False)
     print_next(f"imagechord watch {batch_id}")

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from tasks import limiting
-from tasks.cli import options
+from tasks.cli import completing, options
 from tasks.cli.console import note, output, print_json, print_next, print_table
 from tasks.cli.wording import duration
 from tasks.core.errors import InputError
@@ -20,10 +20,15 @@ _VALUE = "N|none"
 _HEADER = ("Name", "A minute", "At once", "A day", "In flight", "Today", "Pace", "Paused")
 
 Name = Annotated[
-    str | None, typer.Argument(metavar="[NAME]", help="A model's alias, or 'cms'; default: show all of them.")
+    str | None,
+    typer.Argument(
+        metavar="NAME",
+        help="A model's alias, or 'cms'; default: show all of them.",
+        autocompletion=completing.limited,
+    ),
 ]
 PerMinute = Annotated[
-    str | None, typer.Option("--per-minute", metavar=_VALUE, help="Calls that start in 60 seconds; 7.5 is allowed.")
+    str | None, typer.Option("--per-minute", metavar=_VALUE, help="Calls that start in 60 seconds; also 7.5.")
 ]
 InFlight = Annotated[str | None, typer.Option("--in-flight", metavar=_VALUE, help="Calls at the same time.")]
 PerDay = Annotated[
@@ -48,6 +53,23 @@ def limits(  # noqa: PLR0913, PLR0917 – one parameter per option
 
     In the table * marks what was changed. 'Found' is the rate that the other side enforces below the one that is
     set: workers go by it, and try a little more every ten seconds.
+
+    Examples:
+        imagechord limits
+            Every limit, with what is in flight and what was called today.
+        imagechord limits nano-banana-2 --per-minute 30
+            Half as fast from now on, on every worker.
+        imagechord limits seedream-5 --in-flight 4 --per-day 2000
+            Four calls at once, and two thousand a day.
+        imagechord limits cms --reset
+            Back to what the preset of the CMS says.
+
+    Exit codes:
+        0  Shown, or changed.
+        1, 2
+
+    Environment:
+        IMAGECHORD_REDIS_URL, REDIS_URL, IMAGECHORD_HOME, IMAGECHORD_DATABASE_URL
     """
     services = current_services()
     changes = dict(_changes(per_minute, in_flight, per_day))

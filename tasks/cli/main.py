@@ -1,6 +1,7 @@
 """``imagechord``: the commands in groups, and errors as sentences with exit codes.
 
-A command's module is imported when it is called, and no other: ``--help`` and ``models`` need not wait for Celery.
+A command's module is imported when it is called or completed, and no other: ``--help``, ``models`` and the Tab key need
+not wait for Celery.
 """
 
 from __future__ import annotations
@@ -9,17 +10,14 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from functools import wraps
 from importlib import import_module
-from inspect import getdoc
 from typing import Any, NamedTuple, NoReturn
 
 import typer
 
-from tasks.cli.console import errors, print_problems
-from tasks.core.errors import ConfigurationError, ImagechordError, InputError
-from tasks.core.redaction import redacted
-
-FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+from tasks.cli.failing import Interrupted, tell
+from tasks.cli.manual import ManualCommand, ManualGroup, page
 
 
 class Command(NamedTuple):
@@ -49,20 +47,24 @@ COMMANDS = (
     Command("cost", "Look", "tasks.cli.cost", "Compare what 100 to 100,000 pictures cost."),
     Command("models", "Look", "tasks.cli.models", "List the models: what each is for, price, limits, sizes."),
     Command("templates", "Look", "tasks.cli.templates", "List the prompt templates and the columns that feed them."),
+    Command("init", "Set up", "tasks.cli.init", "Write a folder to begin in: settings, prompts, a sample."),
     Command("doctor", "Set up", "tasks.cli.doctor", "Check every component and say what to set; spends nothing."),
     Command("web", "Set up", "tasks.cli.web", "Serve the webhooks that providers call, until Ctrl-C."),
     Command("migrate", "Set up", "tasks.cli.migrate", "Bring the ledger's database to this version."),
 )
 
-_EPILOG = (
-    "Exit codes: 0 all published; 1 finished with failures; 2 bad input or configuration, nothing was started; "
-    "3 something waits for you; 130 interrupted. --debug anywhere shows the traceback of an error."
-)
+_EPILOG = """\
+Exit codes: 0 all published; 1 finished with failures; 2 bad input or configuration, nothing was started; 3 something \
+waits for you; 130 interrupted.
+
+'imagechord help COMMAND' is a command's manual page. --json prints one JSON document, also of an error; --debug, \
+wherever it stands, shows an error's traceback."""
 
 
 def build(wanted: str | None = None) -> typer.Typer:
     """The application with the ``wanted`` command ready to be called; ``None`` loads them all."""
     app = typer.Typer(
+        cls=ManualGroup,
         help="Rows in, published pictures out. BATCH is an id, its beginning, or a name; without it, the latest.",
         epilog=_EPILOG,
         no_args_is_help=True,
@@ -71,19 +73,32 @@ def build(wanted: str | None = None) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     for command in COMMANDS:
-        function = _load(command) if wanted in {None, command.name} else _not_loaded
+        function = load(command) if wanted in {None, command.name} else _not_loaded
         app.command(
-            command.name, rich_help_panel=command.group, short_help=command.summary, help=_paragraphs(function)
-        )(function)
+            command.name,
+            cls=ManualCommand,
+            rich_help_panel=command.group,
+            short_help=command.summary,
+            help=page(function).prose,
+        )(_interruptible(function))
     return app
 
 
-def _paragraphs(function: Callable[..., Any]) -> str:
-    """The docstring with each paragraph on one line: the terminal decides where lines end."""
-    return "\n\n".join(" ".join(paragraph.split()) for paragraph in (getdoc(function) or "").split("\n\n"))
+def _interruptible(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Ctrl-C leaves a command as an error of ours; typer would end with 130 and no word."""
+
+    @wraps(function)
+    def called(**values: Any) -> None:
+        try:
+            function(**values)
+        except KeyboardInterrupt:
+            raise Interrupted from None
+
+    return called
 
 
-def _load(command: Command) -> Callable[..., Any]:
+def load(command: Command) -> Callable[..., Any]:
+    """The function that a command calls."""
     function: Callable[..., Any] = getattr(import_module(command.module), command.name)
     return function
 
@@ -95,39 +110,34 @@ def _not_loaded() -> NoReturn:
 
 def main() -> None:
     """The console script. ``--debug`` anywhere shows the traceback of what goes wrong."""
-    debug = "--debug" in sys.argv
-    if debug:
-        sys.argv.remove("--debug")
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    if arguments[:1] == ["help"]:
+        arguments = [*arguments[1:], "--help"]
     signal.signal(signal.SIGTERM, _interrupt)
+    sys.exit(_call(arguments, json="--json" in arguments, debug="--debug" in sys.argv))
+
+
+def _call(arguments: list[str], *, json: bool, debug: bool) -> int:
+    """Do what is asked; returns the exit code. A slip in the options themselves is told by typer, unless as JSON."""
     try:
-        build(_wanted(sys.argv[1:]))()
+        return int(build(_wanted(arguments))(args=arguments, standalone_mode=not json) or 0)
     except Exception as error:
         if debug:
             raise
-        sys.exit(_say(error))
+        return tell(error, json=json)
     except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+        return tell(Interrupted(), json=json)
 
 
-def _wanted(arguments: list[str]) -> str | None:
-    """The command that is called; empty for none. Shell completion asks for the options of all of them."""
-    if "_IMAGECHORD_COMPLETE" in os.environ:
-        return None
+def _wanted(arguments: list[str]) -> str:
+    """The command that is called, or whose line is being completed; empty for none."""
+    # bash's and the other shells' way to say what stands on the line; the first word is the program.
+    line = os.environ.get("COMP_WORDS") or os.environ.get("_TYPER_COMPLETE_ARGS")
+    if "_IMAGECHORD_COMPLETE" in os.environ and line:
+        arguments = line.split()[1:]
     return next((argument for argument in arguments if not argument.startswith("-")), "")
 
 
 def _interrupt(_number: int, _frame: object) -> NoReturn:
     """Being told to stop is as good as Ctrl-C: what was started is stopped in order."""
     raise KeyboardInterrupt
-
-
-def _say(error: Exception) -> int:
-    """Print an error for people; returns the exit code."""
-    if isinstance(error, ImagechordError):
-        print_problems(error)
-        return BAD_INPUT if isinstance(error, (InputError, ConfigurationError)) else FAILED
-    mend = "" if isinstance(error, OSError) else " This is imagechord's own mistake, or a service's that it talks to."
-    words = " ".join(redacted(str(error)).split("\n")[0].split())
-    errors.print(f"error: {type(error).__name__}: {words}.{mend}", style="red", markup=False)
-    errors.print("--debug shows where it happened.", markup=False)
-    return FAILED

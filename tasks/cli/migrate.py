@@ -14,6 +14,17 @@ def migrate(json: options.Json = False) -> None:
 
     Needed once for PostgreSQL, and again after an update that says so; a SQLite ledger is migrated by whoever opens
     it. Running it twice does no harm. Stop the workers first when the revision changes.
+
+    Examples:
+        imagechord migrate
+            The database of IMAGECHORD_DATABASE_URL.
+
+    Exit codes:
+        0  Its tables are this version's.
+        1, 2
+
+    Environment:
+        IMAGECHORD_HOME, IMAGECHORD_DATABASE_URL
     """
     ledger = Ledger(parse_database_url(load_settings().database_url))
     before = current_revision(ledger)

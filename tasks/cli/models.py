@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from rich.markup import escape
 
-from tasks.cli import data, options
+from tasks import json_shapes
+from tasks.cli import options
 from tasks.cli.console import output, print_facts, print_json, print_next
 from tasks.core.catalogue import AspectSizes, ExactSizes, Limits, ListedSizes, ModelSpec
 from tasks.core.errors import ConfigurationError
@@ -21,11 +22,24 @@ def models(json: options.Json = False) -> None:
 
     From models.toml, which says where each price comes from and of what date, which models take over when one gives
     up, and when its maker switches it off. [bold]--use[/bold] USE takes the first model that lists the use.
+
+    Examples:
+        imagechord models
+            All of them.
+        imagechord models --json
+            The catalogue as data.
+
+    Exit codes:
+        0  Shown.
+        2
+
+    Environment:
+        IMAGECHORD_CONFIG
     """
     settings = load_settings()
     catalogue = settings.catalogue
     if json:
-        listed = [data.of_model(spec, capabilities(spec)) for spec in catalogue.models.values()]
+        listed = [json_shapes.of_model(spec, capabilities(spec)) for spec in catalogue.models.values()]
         print_json({"default_model": catalogue.default_model, "models": listed})
         return
     for alias, spec in catalogue.models.items():

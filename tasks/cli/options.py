@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from tasks.cli import completing
 from tasks.core.errors import InputError
 from tasks.core.planning import MAX_VARIANTS
 
@@ -16,27 +17,40 @@ _ROWS, _PICTURES, _BATCH = "Rows", "Pictures", "Batch"
 Source = Annotated[
     Path | None,
     typer.Argument(
-        metavar="[CSV]",
+        metavar="CSV",
         help="CSV, TSV, JSONL or xlsx file, one row for each product; default: the sample catalogue, offline and free.",
     ),
 ]
 Template = Annotated[
     str | None,
-    typer.Option("--template", "-t", help="Prompt template; see 'imagechord templates'.", rich_help_panel=_PICTURES),
+    typer.Option(
+        "--template",
+        "-t",
+        metavar="NAME",
+        help="Prompt template; see 'imagechord templates'. A column 'template' decides for its row.",
+        autocompletion=completing.templates,
+        rich_help_panel=_PICTURES,
+    ),
 ]
 Model = Annotated[
     str | None,
     typer.Option(
         "--model",
         "-m",
+        metavar="ALIAS",
         help="Model; see 'imagechord models'. A column 'model' decides for its row. 'preview' draws offline, free.",
+        autocompletion=completing.models,
         rich_help_panel=_PICTURES,
     ),
 ]
 Use = Annotated[
     str | None,
     typer.Option(
-        "--use", metavar="USE", help="Pick the model by use: hero, bulk, edit, prototype.", rich_help_panel=_PICTURES
+        "--use",
+        metavar="USE",
+        help="Pick the model by use: hero, bulk, edit, prototype.",
+        autocompletion=completing.uses,
+        rich_help_panel=_PICTURES,
     ),
 ]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Buy anew what was bought before.", rich_help_panel=_PICTURES)]
@@ -52,6 +66,7 @@ Variants = Annotated[
     int,
     typer.Option(
         "--variants",
+        metavar="N",
         min=1,
         max=MAX_VARIANTS,
         help="Pictures for each row; a column 'variants' decides for its row.",
@@ -73,10 +88,17 @@ Key = Annotated[
         "--key", metavar="COLUMN", help="Column that names the pictures (default: sku).", rich_help_panel=_ROWS
     ),
 ]
-Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Take the first N rows.", rich_help_panel=_ROWS)]
+Limit = Annotated[
+    int | None, typer.Option("--limit", metavar="N", min=1, help="Take the first N rows.", rich_help_panel=_ROWS)
+]
 Encoding = Annotated[
     str | None,
-    typer.Option("--encoding", help="Encoding of the file, where the one found is wrong.", rich_help_panel=_ROWS),
+    typer.Option(
+        "--encoding",
+        metavar="NAME",
+        help="Encoding of the file (utf-8, cp949, …), where the one found is wrong.",
+        rich_help_panel=_ROWS,
+    ),
 ]
 SkipBadRows = Annotated[
     bool,
@@ -87,11 +109,14 @@ SkipBadRows = Annotated[
     ),
 ]
 Name = Annotated[
-    str | None, typer.Option("--name", help="Name of the batch (default: the file's).", rich_help_panel=_BATCH)
+    str | None,
+    typer.Option("--name", metavar="NAME", help="Name of the batch (default: the file's).", rich_help_panel=_BATCH),
 ]
 Budget = Annotated[
     str | None,
-    typer.Option("--budget", metavar="USD", help="Never spend more than this.", rich_help_panel=_BATCH),
+    typer.Option(
+        "--budget", metavar="USD", help="Never spend more than this, in US dollars: 12.50.", rich_help_panel=_BATCH
+    ),
 ]
 Priority = Annotated[
     str,
@@ -99,6 +124,7 @@ Priority = Annotated[
         "--priority",
         metavar="LEVEL",
         help="Share of a model that several batches want: low, normal, high.",
+        autocompletion=completing.priorities,
         rich_help_panel=_BATCH,
     ),
 ]
@@ -128,11 +154,22 @@ RehearseDelivery = Annotated[
     ),
 ]
 Skus = Annotated[
-    list[str] | None, typer.Option("--sku", metavar="SKU", help="Only the pictures of this key; may be repeated.")
+    list[str] | None,
+    typer.Option(
+        "--sku",
+        metavar="SKU",
+        help="Only the pictures of this key; may be repeated.",
+        autocompletion=completing.skus,
+    ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print data as JSON; money is in micro-dollars.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document; money is in micro-dollars.")]
 Batch = Annotated[
-    str | None, typer.Argument(metavar="[BATCH]", help="Batch id, its beginning, or its name; default: the latest.")
+    str | None,
+    typer.Argument(
+        metavar="BATCH",
+        help="Batch id, its beginning, or its name; default: the latest.",
+        autocompletion=completing.batches,
+    ),
 ]
 
 

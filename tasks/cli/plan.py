@@ -9,8 +9,8 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from tasks import submission
-from tasks.cli import data, options
+from tasks import json_shapes, submission
+from tasks.cli import options
 from tasks.cli.console import errors, list_problems, note, output, print_facts, print_json, print_next, print_table
 from tasks.cli.models import price
 from tasks.cli.request import takes_request
@@ -43,9 +43,24 @@ def plan(
 
     Makes no file and spends nothing. Exit code 2 when a row is bad, unless --skip-bad-rows is given, a model has
     no price, unless --allow-unpriced is, or a model has been retired.
+
+    Examples:
+        imagechord plan products.csv --template product_hero
+            What these rows would cost, and every one that cannot be used.
+        imagechord plan products.csv --template product_hero --prompts
+            Every prompt, as the model would get it.
+        imagechord plan products.csv -t product --use hero --json
+            The plan as data.
+
+    Exit codes:
+        0  It can be run as it is.
+        2  A row is bad, or run would refuse it for another reason.
+
+    Environment:
+        IMAGECHORD_CONFIG, IMAGECHORD_HOME, IMAGECHORD_DATABASE_URL
     """
     images: list[dict[str, Any]] = []
-    show = _print_prompt if prompts and not json else (lambda image: images.append(data.of_planned(image)))
+    show = _print_prompt if prompts and not json else (lambda image: images.append(json_shapes.of_planned(image)))
     planned = submission.plan(current_services(), request, each=show if prompts else None)
     if json:
         print_json(_as_json(planned) | ({"prompts": images} if prompts else {}))
@@ -150,7 +165,7 @@ def _next(request: Request, planned: Planned) -> tuple[str, str]:
     return "imagechord run, with the same arguments", ""
 
 
-def _as_json(planned: Planned) -> data.Data:
+def _as_json(planned: Planned) -> json_shapes.Data:
     summary = planned.summary
     by_hand = manual_cost(summary.images, summary.preferences.manual_design)
     reached = with_fallbacks(summary.catalogue.models, summary.by_model)
@@ -173,16 +188,16 @@ def _as_json(planned: Planned) -> data.Data:
             }
             for d, count in summary.drawings.items()
         ],
-        "cost": data.of_estimate(summary.cost),
-        "prices": [data.of_price(summary.catalogue.models[alias]) for alias in reached],
+        "cost": json_shapes.of_estimate(summary.cost),
+        "prices": [json_shapes.of_price(summary.catalogue.models[alias]) for alias in reached],
         "fallbacks": {alias: list(summary.catalogue.models[alias].fallback) for alias in summary.by_model},
-        "manual_design": data.of_manual(by_hand),
+        "manual_design": json_shapes.of_manual(by_hand),
         "seconds": round(summary.seconds, 1),
         "encoding": planned.encoding or None,
         "delimiter": planned.delimiter or None,
         "columns": dict(planned.field_columns),
         "notes": list(planned.notes),
         "refusal": planned.refusal.message if planned.refusal else None,
-        "problems": [data.of_problem(problem) for problem in planned.problems],
-        "first_prompts": [data.of_planned(image) for image in summary.first_images],
+        "problems": [json_shapes.of_problem(problem) for problem in planned.problems],
+        "first_prompts": [json_shapes.of_planned(image) for image in summary.first_images],
     }

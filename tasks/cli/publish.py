@@ -16,6 +16,20 @@ def publish(batch: options.Batch = None, sku: options.Skus = None, json: options
     good enough can be left waiting.
 
     With REDIS_URL set your workers do it; without, it brings a worker and sees the batch through, as run does.
+
+    Examples:
+        imagechord publish
+            Everything that waits in the latest batch.
+        imagechord publish --sku MUG-001 --sku BAG-002
+            Two pictures; the others go on waiting.
+
+    Exit codes:
+        0  Every picture is published, or your workers go on with them.
+        1, 2, 3, 130
+
+    Environment:
+        IMAGECHORD_REDIS_URL, REDIS_URL, IMAGECHORD_HOME, IMAGECHORD_DATABASE_URL
+        CMS_URL
     """
     services = current_services()
     batch_id = batch_to_change(services, batch)

@@ -17,6 +17,19 @@ def report(batch: options.Batch = None, json: options.Json = False) -> None:
 
     One self-contained page for a thousand pictures, under IMAGECHORD_OUTPUT/reports/BATCH; prints its path. May be
     written while the batch is under way, and again at any time.
+
+    Examples:
+        imagechord report
+            The latest batch.
+        imagechord report spring --json
+            Where the page was written, as data.
+
+    Exit codes:
+        0  It was written.
+        1, 2
+
+    Environment:
+        IMAGECHORD_HOME, IMAGECHORD_DATABASE_URL, IMAGECHORD_OUTPUT
     """
     services = current_services()
     batch_id = reading.find_batch(open_ledger(services), batch).id

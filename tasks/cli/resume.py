@@ -15,7 +15,10 @@ from tasks.ledger import summing
 from tasks.services import current_services
 
 Budget = Annotated[
-    str | None, typer.Option("--budget", metavar="USD", help="The batch's new budget, what is spent already included.")
+    str | None,
+    typer.Option(
+        "--budget", metavar="USD", help="The batch's new budget in US dollars, what is spent already included."
+    ),
 ]
 
 
@@ -26,6 +29,19 @@ def resume(batch: options.Batch = None, budget: Budget = None, json: options.Jso
     bought again. Pictures that wait for a look go on with imagechord publish, failed ones with imagechord retry.
 
     With REDIS_URL set your workers go on; without, it brings a worker and sees the batch through, as run does.
+
+    Examples:
+        imagechord resume
+            What the latest batch waits for is mended: go on.
+        imagechord resume spring --budget 20
+            Go on with twenty dollars, what is spent already included.
+
+    Exit codes:
+        0  Every picture is published, or your workers go on with them.
+        1, 2, 3, 130
+
+    Environment:
+        IMAGECHORD_REDIS_URL, REDIS_URL, IMAGECHORD_HOME, IMAGECHORD_DATABASE_URL
     """
     services = current_services()
     batch_id = batch_to_change(services, batch)

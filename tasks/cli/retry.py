@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from tasks import retrying
-from tasks.cli import options
+from tasks.cli import completing, options
 from tasks.cli.console import note
 from tasks.cli.wording import counted
 from tasks.cli.working import batch_to_change, go_on, say_nothing_to_do
@@ -21,6 +21,7 @@ Only = Annotated[
         "--only",
         metavar="CLASS",
         help="Those of one state (failed, refused, unknown, cancelled) or error class, as in imagechord status.",
+        autocompletion=completing.retryable,
     ),
 ]
 Edits = Annotated[
@@ -47,6 +48,23 @@ def retry(  # noqa: PLR0913, PLR0917 – one parameter per option
     with another model. What they were before stays in imagechord show.
 
     With REDIS_URL set your workers do it; without, it brings a worker and sees the batch through, as run does.
+
+    Examples:
+        imagechord retry
+            Everything of the latest batch that failed, was refused or is unknown.
+        imagechord retry --only refused --edit template=lifestyle
+            What a content policy refused, with another template.
+        imagechord retry spring --sku MUG-001 --edit model=seedream-5
+            One picture, with another model.
+        imagechord retry --only cancelled
+            Take a cancellation back.
+
+    Exit codes:
+        0  Every picture is published, or your workers go on with them.
+        1, 2, 3, 130
+
+    Environment:
+        IMAGECHORD_REDIS_URL, REDIS_URL, IMAGECHORD_HOME, IMAGECHORD_DATABASE_URL
     """
     services = current_services()
     batch_id = batch_to_change(services, batch)

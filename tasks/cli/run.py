@@ -42,6 +42,23 @@ def run(request: Request, json: options.Json = False) -> None:
     rows with the same options are one batch until it is finished, and what was bought once is never bought again
     (--fresh does). A batch that waits for a provider is tried again, one that waits for money when --budget is raised;
     what a person has paused or kept back stays so, and the command that goes on is said.
+
+    Examples:
+        imagechord run
+            The sample catalogue, offline and free.
+        imagechord run products.csv --template product_hero --model preview
+            Your rows, drawn on this machine: look at a campaign before you pay for it.
+        imagechord run products.csv --template product_hero --budget 5 --limit 10
+            The first ten rows with the default model, for five dollars at most.
+        imagechord run products.csv -t product --map name=title --hold-publish
+            A column of another name; a person looks at the pictures before the CMS gets them.
+
+    Exit codes:
+        0, 1, 2, 3, 130
+
+    Environment:
+        IMAGECHORD_REDIS_URL, REDIS_URL, IMAGECHORD_HOME, IMAGECHORD_DATABASE_URL
+        IMAGECHORD_OUTPUT, S3_BUCKET, CMS_URL, SLACK_WEBHOOK_URL, ANYCAP_API_KEY
     """
     services = current_services()
     require_same_ledger(services)

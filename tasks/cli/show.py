@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from tasks.cli import data, options
+from tasks import json_shapes
+from tasks.cli import completing, options
 from tasks.cli.console import output, print_facts, print_json, print_next, print_table
 from tasks.cli.finishing import open_ledger
 from tasks.cli.wording import clock
@@ -22,9 +23,17 @@ from tasks.services import current_services
 
 
 def show(
-    sku: Annotated[str, typer.Argument(metavar="SKU", help="Key of the row, as in its column.")],
+    sku: Annotated[
+        str, typer.Argument(metavar="SKU", help="Key of the row, as in its column.", autocompletion=completing.skus)
+    ],
     batch: Annotated[
-        str | None, typer.Option("--batch", metavar="BATCH", help="Batch id, its beginning, or its name.")
+        str | None,
+        typer.Option(
+            "--batch",
+            metavar="BATCH",
+            help="Batch id, its beginning, or its name; default: the latest.",
+            autocompletion=completing.batches,
+        ),
     ] = None,
     json: options.Json = False,
 ) -> None:
@@ -34,6 +43,19 @@ def show(
     before each retry or fallback.
 
     A row with variants has several pictures; all are shown. Looks in the latest batch unless --batch names another.
+
+    Examples:
+        imagechord show MUG-001
+            The picture of this key in the latest batch.
+        imagechord show MUG-001 --batch spring
+            The same in a batch called spring.
+
+    Exit codes:
+        0  It was found, however it stands.
+        1, 2
+
+    Environment:
+        IMAGECHORD_HOME, IMAGECHORD_DATABASE_URL
     """
     services = current_services()
     ledger = open_ledger(services)
@@ -47,7 +69,7 @@ def show(
         print_json(
             {
                 "batch": found.id,
-                "pictures": [data.of_image(image) for image in images],
+                "pictures": [json_shapes.of_image(image) for image in images],
                 "calls": [_call_as_json(call) for call in calls],
                 "retried": [_revision_as_json(revision) for revision in before],
             }
@@ -116,16 +138,16 @@ def _revision(was: RevisionRow, zone: str) -> str:
     return f"  round {was.round}{variant}: {was.state} with {made} ({why}); {then} {clock(was.retried_at, zone)}"
 
 
-def _revision_as_json(was: RevisionRow) -> data.Data:
-    return asdict(was) | {"retried_at": data.moment(was.retried_at)}
+def _revision_as_json(was: RevisionRow) -> json_shapes.Data:
+    return asdict(was) | {"retried_at": json_shapes.moment(was.retried_at)}
 
 
-def _call_as_json(call: AttemptRow) -> data.Data:
+def _call_as_json(call: AttemptRow) -> json_shapes.Data:
     return {
         "number": call.number,
         "model": call.model,
-        "started_at": data.moment(call.started_at),
-        "ended_at": data.moment(call.ended_at),
+        "started_at": json_shapes.moment(call.started_at),
+        "ended_at": json_shapes.moment(call.ended_at),
         "outcome": call.outcome,
         "message": call.message,
         "trace_id": call.trace_id,

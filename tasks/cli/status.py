@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from tasks import progress
-from tasks.cli import data, options, wording
+from tasks import json_shapes, progress
+from tasks.cli import options, wording
 from tasks.cli.console import output, print_facts, print_json, print_next, print_table
 from tasks.cli.finishing import next_command, open_ledger, print_refusal
 from tasks.cli.wording import clock, counted, held_delivery, limit_notes, limits, money, time_left, webhook
@@ -36,6 +36,21 @@ def status(
     Pictures by state, pace, the limits in force, time left, cost, and what failed or waits, for which reason.
 
     Asks the ledger, so it needs neither broker nor worker.
+
+    Examples:
+        imagechord status
+            The latest batch.
+        imagechord status --all
+            Every batch, the latest first.
+        imagechord status spring --json
+            Counts, pace, money, holds and reasons as data.
+
+    Exit codes:
+        0  It was found, however it stands.
+        1, 2
+
+    Environment:
+        IMAGECHORD_HOME, IMAGECHORD_DATABASE_URL
     """
     services = current_services()
     ledger = open_ledger(services)
@@ -46,8 +61,12 @@ def status(
     summary = progress.summarise(services, found.id)
     going, held = progress.of_summary(services, summary), holding.holds(ledger, found.id)
     if json:
-        more = {"source": found.source, "template": found.template, "holds": [data.of_hold(hold) for hold in held]}
-        print_json(data.of_summary(summary) | data.of_progress(going) | more)
+        more = {
+            "source": found.source,
+            "template": found.template,
+            "holds": [json_shapes.of_hold(hold) for hold in held],
+        }
+        print_json(json_shapes.of_summary(summary) | json_shapes.of_progress(going) | more)
         return
     if summary.phase == "refused":
         print_refusal(summary)
@@ -146,7 +165,7 @@ def _print_reason(group: FailureGroup, batch_id: str) -> None:
 def _list(services: Services, ledger: Ledger, *, json: bool) -> None:
     batches = [(row, summing.summarise(ledger, row.id)) for row in reading.list_batches(ledger, limit=100)]
     if json:
-        print_json([data.of_summary(summary) | {"source": row.source} for row, summary in batches])
+        print_json([json_shapes.of_summary(summary) | {"source": row.source} for row, summary in batches])
         return
     zone = services.settings.preferences.timezone
     print_table(

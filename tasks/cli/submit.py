@@ -21,6 +21,19 @@ def submit(request: Request, json: options.Json = False) -> None:
     Validates every row first, as [bold]plan[/bold] does: either the whole batch is handed over, or nothing is. Needs a
     broker (REDIS_URL) and workers (celery -A tasks worker); a missing worker is said at once, and the batch then
     waits for it. Prints the batch's id, which is all that a script needs for watch, status and export.
+
+    Examples:
+        imagechord submit products.csv --template product_hero --name spring
+            A batch called spring.
+        imagechord submit products.csv -t product_hero --json
+            Its id and its numbers, for a script.
+
+    Exit codes:
+        0  The batch is with your workers, or waits for them.
+        1, 2
+
+    Environment:
+        IMAGECHORD_REDIS_URL, REDIS_URL, IMAGECHORD_HOME, IMAGECHORD_DATABASE_URL
     """
     services = current_services()
     broker = health.broker(services)

@@ -21,6 +21,19 @@ def templates(json: options.Json = False) -> None:
 
     From prompts.toml. A field takes the first column of the names listed, upper and lower case alike;
     [bold]--map[/bold] FIELD=COLUMN names another. A field with a default may be left out.
+
+    Examples:
+        imagechord templates
+            All of them.
+        imagechord templates --json
+            Fields, columns and prompts as data.
+
+    Exit codes:
+        0  Shown.
+        2
+
+    Environment:
+        IMAGECHORD_CONFIG
     """
     catalogue = load_settings().catalogue
     if json:

@@ -17,8 +17,9 @@ from rich.text import Text
 from tasks import health, progress
 from tasks.cli import options
 from tasks.cli.console import errors, note
-from tasks.cli.finishing import open_ledger, say_going_on, say_goodbye, say_refused
+from tasks.cli.finishing import INTERRUPTED, open_ledger, say_going_on, say_goodbye, say_refused
 from tasks.cli.wording import held_delivery, time_left
+from tasks.core.errors import ImagechordError
 from tasks.core.eta import BatchProgress
 from tasks.core.limits import format_rate
 from tasks.core.outages import Outage
@@ -32,7 +33,6 @@ _PAUSE_PER_LOOK = 10
 _SUMMARY_SECONDS = 3.0
 _WORKER_CHECK_SECONDS = 5.0
 _LINE_EVERY_SECONDS = 10.0
-_INTERRUPTED = 130
 
 Counts = Mapping[State, int]
 
@@ -42,6 +42,18 @@ def watch(batch: options.Batch = None, json: options.Json = False) -> None:
 
     Then says goodbye as run does: summary, report, next command, exit code. Ctrl-C stops watching; the batch goes on.
     Asks the ledger only: any machine that reaches it can watch. Says so when no worker serves the batch.
+
+    Examples:
+        imagechord watch
+            The latest batch.
+        imagechord watch spring
+            A batch by its name, or by the beginning of its id.
+
+    Exit codes:
+        0, 1, 2, 3, 130
+
+    Environment:
+        IMAGECHORD_HOME, IMAGECHORD_DATABASE_URL
     """
     services = current_services()
     batch_id = reading.find_batch(open_ledger(services), batch).id
@@ -50,8 +62,8 @@ def watch(batch: options.Batch = None, json: options.Json = False) -> None:
             raise typer.Exit(say_refused(services, batch_id, json=json))
         follow(services, batch_id)
     except KeyboardInterrupt:
-        say_going_on(batch_id)
-        raise typer.Exit(_INTERRUPTED) from None
+        say_going_on(services, batch_id, json=json)
+        raise typer.Exit(INTERRUPTED) from None
     raise typer.Exit(say_goodbye(services, batch_id, json=json))
 
 
@@ -171,9 +183,10 @@ def _await_summary(services: Services, batch_id: str) -> None:
 def _warn_without_worker(services: Services, batch_id: str, stack: EmbeddedStack | None) -> None:
     """Never hang silently: name the queues nobody serves, and the command that mends it."""
     if stack is not None and stack.exited:
-        errors.print(f"[red]error:[/red] the worker has stopped; the end of its log {stack.log}:")
-        errors.print(stack.last_words(), markup=False)
-        raise typer.Exit(1)
+        raise ImagechordError(
+            "the worker has stopped. Mend what the end of its log says, then: imagechord resume "
+            f"{batch_id} (nothing is bought twice). {stack.log}:\n{stack.last_words()}"
+        )
     idle = health.unserved_queues(services, reading.batch_models(services.ledger, batch_id))
     if idle:
         mend = "celery -A tasks worker" if services.settings.redis_url else "imagechord run, with the same rows"

@@ -9,10 +9,10 @@ from contextlib import contextmanager
 
 import typer
 
-from tasks import health
-from tasks.cli import data, wording
+from tasks import health, json_shapes
+from tasks.cli import wording
 from tasks.cli.console import errors, note, output, print_json, print_next
-from tasks.cli.finishing import next_command, open_ledger, say_goodbye
+from tasks.cli.finishing import INTERRUPTED, next_command, open_ledger, say_goodbye, say_interrupted
 from tasks.cli.wording import counted
 from tasks.cluster import require_same_ledger
 from tasks.core.states import State
@@ -20,7 +20,6 @@ from tasks.devstack.stack import EmbeddedStack
 from tasks.ledger import events, reading, summing
 from tasks.services import Services
 
-_INTERRUPTED = 130
 _POLL_SECONDS = 0.1
 _SILENCE_SECONDS = 15.0
 """A webhook that takes nothing for so long need not be waited for."""
@@ -55,8 +54,11 @@ def see_through(services: Services, batch_id: str, *, json: bool, again: str = "
                 stack.ask_to_stop()
             return say_goodbye(services, batch_id, json=json)
     except KeyboardInterrupt:
-        _say_interrupted(batch_id, again, embedded=embedded)
-        return _INTERRUPTED
+        if json:
+            say_interrupted(services, batch_id)
+        else:
+            _say_interrupted(batch_id, again, embedded=embedded)
+        return INTERRUPTED
 
 
 def _let_it_tell(services: Services, batch_id: str, stack: EmbeddedStack) -> None:
@@ -71,7 +73,7 @@ def _let_it_tell(services: Services, batch_id: str, stack: EmbeddedStack) -> Non
         time.sleep(_POLL_SECONDS)
 
 
-def go_on(services: Services, batch_id: str, told: str, result: data.Data, *, json: bool) -> None:
+def go_on(services: Services, batch_id: str, told: str, result: json_shapes.Data, *, json: bool) -> None:
     """After a change in the ledger that lets pictures go on: say it, and have your workers do them.
 
     Without a broker of yours a worker is brought, and the batch seen through, as ``run`` does: raises typer.Exit.
@@ -100,7 +102,7 @@ def say_stopped(services: Services, batch_id: str, what: str, *, json: bool) -> 
         start(batch_id)  # a batch that rests now is summarised at once, not by the next sweep
     summary = summing.summarise(services.ledger, batch_id)
     if json:
-        print_json(data.of_summary(summary))
+        print_json(json_shapes.of_summary(summary))
         return
     in_flight = f"; {counted(summary.active, 'picture')} in flight, settled when they come" if summary.active else ""
     counts = ", ".join(f"{summary.counts[state]:,} {state}" for state in State if summary.counts.get(state))

@@ -30,6 +30,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import ClassVar, NamedTuple
 
 from tasks.core.redaction import redacted
 
@@ -48,6 +49,17 @@ class ErrorClass(StrEnum):
     ACCOUNT = "account"
     POISON = "poison"
     LOST = "lost"
+
+
+class Trouble(NamedTuple):
+    """What a person has to know of a class of errors besides its docstring, which says what has happened.
+
+    ``spent`` is what the failed call has cost; ``mend`` what there is to do when it is not tried again by itself.
+    ``.github/TROUBLESHOOTING.md`` is made from these words by ``scripts/troubleshooting``.
+    """
+
+    spent: str
+    mend: str
 
 
 class ImagechordError(Exception):
@@ -102,6 +114,7 @@ class StepError(ImagechordError):
     """
 
     error_class: ErrorClass
+    trouble: ClassVar[Trouble]
 
     def __init__(
         self,
@@ -121,24 +134,46 @@ class NotSent(StepError):
     """The request never reached the other side (connection refused, DNS): retrying is free."""
 
     error_class = ErrorClass.NOT_SENT
+    trouble = Trouble(
+        "Nothing.",
+        "See that this machine reaches the other side: its name, a proxy, a firewall. `imagechord doctor` asks it.",
+    )
 
 
 class RateLimited(StepError):
     """The other side said 429."""
 
     error_class = ErrorClass.RATE_LIMITED
+    trouble = Trouble(
+        "Nothing.",
+        (
+            "Nothing, as a rule. When it goes on for long, set the model's `limits` in `models.toml` to what your "
+            "account allows; `imagechord limits` shows the rate that was found."
+        ),
+    )
 
 
 class Overloaded(StepError):
     """The other side is in trouble (500, 503, 529) and did not do the work."""
 
     error_class = ErrorClass.OVERLOADED
+    trouble = Trouble(
+        "Nothing.",
+        "Wait until the other side has recovered, or give the model a `fallback` in `models.toml`.",
+    )
 
 
 class Ambiguous(StepError):
     """The work may have been done and paid for: read timeout, connection dropped, download failed."""
 
     error_class = ErrorClass.AMBIGUOUS
+    trouble = Trouble(
+        "Counted as spent, at the list price: nobody can know.",
+        (
+            "Look at the provider's own records: what is tried again may be paid a second time. `on_unknown = "
+            '"hold"` in `imagechord.toml` leaves each of these to you.'
+        ),
+    )
 
 
 class WorkerDied(Ambiguous):
@@ -149,24 +184,46 @@ class NoImage(StepError):
     """The other side reported success and sent no image."""
 
     error_class = ErrorClass.NO_IMAGE
+    trouble = Trouble(
+        "What the provider reports, usually nothing.",
+        (
+            "Read the message. If it comes back, ask for it in other words or of another model: `--edit "
+            "template=NAME`, `--edit model=ALIAS`."
+        ),
+    )
 
 
 class BadBytes(StepError):
     """What came is not a whole image."""
 
     error_class = ErrorClass.BAD_BYTES
+    trouble = Trouble("What the provider reports.", "If it comes back, ask another model: `--edit model=ALIAS`.")
 
 
 class Refused(StepError):
     """Content policy: the same prompt will be refused again."""
 
     error_class = ErrorClass.REFUSED
+    trouble = Trouble(
+        "What the provider reports, usually nothing.",
+        (
+            "Ask in other words: another template, or mend the row (`imagechord export --failed` writes it) and "
+            "run it again."
+        ),
+    )
 
 
 class Invalid(StepError):
     """The request is wrong (400, 404, 413, 422): sending it again cannot help."""
 
     error_class = ErrorClass.INVALID
+    trouble = Trouble(
+        "Nothing.",
+        (
+            "Read the message, which is the other side's own. Mend what it names: the row, the template, the "
+            "model in `models.toml`; in the CMS, the record that is missing."
+        ),
+    )
 
 
 class NoRoom(NotSent):
@@ -188,15 +245,27 @@ class Account(StepError):
     """Key, credit or quota (401, 402, 403): every request to this service fails until a person acts."""
 
     error_class = ErrorClass.ACCOUNT
+    trouble = Trouble(
+        "Nothing.",
+        "Mend the key, the credit or the quota; `imagechord doctor` says whether it is accepted.",
+    )
 
 
 class Poison(StepError):
     """Workers died while they delivered the picture; the next one would too."""
 
     error_class = ErrorClass.POISON
+    trouble = Trouble(
+        "What the picture has cost; it is kept.",
+        "Look into the workers' log and the system's: usually memory ran out. Then give the workers more of it.",
+    )
 
 
 class Lost(StepError):
     """What was paid for is nowhere to be found: buying it again is for a person to say."""
 
     error_class = ErrorClass.LOST
+    trouble = Trouble(
+        "What the picture has cost; going on buys it again.",
+        "Find out who has emptied the staging or the bucket, or why the provider has forgotten the job.",
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from enum import Enum, auto
 
+from tasks.core.dispatch import StepName
 from tasks.core.errors import ErrorClass
 from tasks.core.holds import Reason
 from tasks.core.states import State
@@ -30,26 +31,52 @@ class Rerun(Enum):
     WAIT = auto()  # somebody has to decide first
 
 
+class Way(Enum):
+    """What makes pictures that have failed, or wait, go on."""
+
+    RETRY = auto()  # as they are
+    EDIT = auto()  # with another template or model: as they are, they fail again
+    RESUME = auto()
+    RAISE_BUDGET = auto()
+    PUBLISH = auto()
+    BY_ITSELF = auto()  # later
+
+
+def way_on(state: State, error_class: str, step: str | None) -> Way:
+    """The way for pictures in one of the states that :class:`FailureGroup` has, and that have met this in a step."""
+    if state is State.HELD:
+        return _OF_HELD.get(error_class, Way.RESUME)
+    return Way.EDIT if _hopeless(error_class, step) else Way.RETRY
+
+
+def _hopeless(error_class: str, step: str | None) -> bool:
+    """Whether only another picture would do. What the CMS refuses is mended there: the picture is paid for."""
+    return error_class in _HOPELESS and step != StepName.PATCH
+
+
+_OF_HELD: dict[str, Way] = {
+    Reason.BUDGET: Way.RAISE_BUDGET,
+    Reason.DAY_BUDGET: Way.BY_ITSELF,
+    Reason.PUBLISH: Way.PUBLISH,
+}
+
+
+def retried_as(state: State, error_class: str) -> str:
+    """The word by which ``retry --only`` takes such pictures."""
+    return state if state in {State.UNKNOWN, State.CANCELLED} else error_class
+
+
 def command(group: FailureGroup, batch_id: str) -> str | None:
     """What makes the pictures of a group go on; ``None`` for those that do by themselves, later."""
-    if group.state is State.HELD:
-        return _of_held(group.error_class, batch_id)
-    if group.state in {State.UNKNOWN, State.CANCELLED}:
-        return f"imagechord retry {batch_id} --only {group.state}"
-    edit = " --edit template=NAME" if group.error_class in _HOPELESS else ""
-    return f"imagechord retry {batch_id} --only {group.error_class}{edit}"
-
-
-def _of_held(reason: str, batch_id: str) -> str | None:
-    match reason:
-        case Reason.BUDGET:
-            return f"imagechord resume {batch_id} --budget USD"
-        case Reason.DAY_BUDGET:
-            return None
-        case Reason.PUBLISH:
-            return f"imagechord publish {batch_id}"
-        case _:
-            return f"imagechord resume {batch_id}"
+    retry = f"imagechord retry {batch_id} --only {retried_as(group.state, group.error_class)}"
+    commands = {
+        Way.RETRY: retry,
+        Way.EDIT: f"{retry} --edit template=NAME",
+        Way.RESUME: f"imagechord resume {batch_id}",
+        Way.RAISE_BUDGET: f"imagechord resume {batch_id} --budget USD",
+        Way.PUBLISH: f"imagechord publish {batch_id}",
+    }
+    return commands.get(way_on(group.state, group.error_class, group.step))
 
 
 def first_to_tell(summary: BatchSummary) -> FailureGroup | None:
@@ -70,7 +97,9 @@ def _urgency(group: FailureGroup) -> int:
 
 def worth_retrying(summary: BatchSummary) -> bool:
     """Whether something has failed that may succeed when it is tried again as it is."""
-    return any(group.state is State.FAILED and group.error_class not in _HOPELESS for group in summary.failures)
+    return any(
+        group.state is State.FAILED and not _hopeless(group.error_class, group.step) for group in summary.failures
+    )
 
 
 def rerun(summary: BatchSummary, held_by: Collection[str], *, budget_grows: bool) -> Rerun:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -17,14 +18,27 @@ class Reason(StrEnum):
     class instead.
     """
 
-    PAUSED = "paused"  # a person said stop: nothing is bought, uploaded or published
-    BUDGET = "budget"  # the batch's money is spent: nothing more is bought
-    DAY_BUDGET = "day_budget"  # the model's money for today is spent: it goes on at its midnight
-    ACCOUNT = "account"  # key, credit or quota: every call would fail
-    FAILURES = "failures"  # many calls in a row failed equally
-    NO_ROOM = "no_room"  # what is bought could not be kept: the disk of staging is full
-    PUBLISH = "publish"  # uploaded, and a person looks before the CMS is written
-    CANCELLED = "cancelled"  # a person ended the batch: the images end, in the state of that name
+    PAUSED = "paused"
+    BUDGET = "budget"
+    DAY_BUDGET = "day_budget"
+    ACCOUNT = "account"
+    FAILURES = "failures"
+    NO_ROOM = "no_room"
+    PUBLISH = "publish"
+    CANCELLED = "cancelled"
+
+
+MEANS: Mapping[Reason, str] = {
+    Reason.PAUSED: "A person said stop: nothing is bought, uploaded or published.",
+    Reason.BUDGET: "The batch's money is spent: nothing more is bought.",
+    Reason.DAY_BUDGET: "The model's money for today is spent: it goes on at its midnight.",
+    Reason.ACCOUNT: "Key, credit or quota: every call would fail. Mend it; `imagechord doctor` asks the provider.",
+    Reason.FAILURES: "Many calls in a row failed equally. Mend what their message names.",
+    Reason.NO_ROOM: "What is bought could not be kept: the disk of staging is full. Make room.",
+    Reason.PUBLISH: "Uploaded, and a person looks before the CMS is written.",
+    Reason.CANCELLED: "A person ended the batch: the images end, in the state of that name.",
+}
+"""What each reason means, and what there is to mend; ``.github/TROUBLESHOOTING.md`` is made from it."""
 
 
 @dataclass(frozen=True, slots=True)

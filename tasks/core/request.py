@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -86,7 +87,7 @@ class Request:
         if self.priority not in PRIORITIES:
             raise InputError(f"unknown priority {self.priority!r}; there are {', '.join(PRIORITIES)}")
         if len(self.idempotency_key or "") > _KEY_CHARS:
-            raise InputError(f"the idempotency key has more than {_KEY_CHARS} characters")
+            raise InputError(f"the idempotency key has more than {_KEY_CHARS} characters; shorten it")
         _ = self.budget_usd_micros
 
     @property
@@ -146,5 +147,33 @@ def _described(name: str, value: object) -> str:
     text = repr(value) if host is None else host.rpartition("@")[2]
     return f"{name}={text if len(text) <= _SHOWN_CHARS else f'{text[:_SHOWN_CHARS]}…'}"
 
+
+def from_text(values: Mapping[str, str]) -> dict[str, Any]:
+    """Options that came as text, as those of a form or an address do: ``column_map`` is JSON, empty ones are left out.
+
+    Raises InputError for an option that there is not, or a value that cannot be one.
+    """
+    return {name: _read(name, text) for name, text in values.items() if text}
+
+
+def _read(name: str, text: str) -> Any:
+    if name not in OPTIONS:
+        raise InputError(f"there is no option {name!r}; there are {', '.join(OPTIONS)}")
+    kind = _KINDS.get(name, (str,))[0]
+    try:
+        if kind is int:
+            return int(text)
+        if kind is bool:
+            return _TRUTH[text.lower()]
+        return json.loads(text) if kind is Mapping else text
+    except (ValueError, KeyError):
+        meant = {int: "a whole number", bool: "true or false"}.get(kind, 'JSON, like {"color": "colour"}')
+        raise InputError(f"{name} is {text!r}; it must be {meant}") from None
+
+
+_TRUTH = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
+
+OPTIONS = tuple(each.name for each in fields(Request) if each.name != "source")
+"""What a batch can be asked for with, besides its rows."""
 
 _OPTIONAL = {each.name for each in fields(Request) if each.default is None}

@@ -18,10 +18,11 @@ class Cms(Protocol):
         """See above."""
         ...
 
-    def write(self, key: str, image_urls: list[str]) -> str:
+    def write(self, key: str, image_urls: list[str], image_id: int | None = None, /) -> str:
         """Write the URLs into the record of ``key``, at least one; return a short receipt for the ledger.
 
-        A write counts only when it is verified. Raises StepError of the fitting class.
+        ``image_id`` is for those that tell more of the image than its URLs. A write counts only when it is verified.
+        Raises StepError of the fitting class.
         """
         ...
 

@@ -31,7 +31,7 @@ class HttpCms:
         """Whether the preset's body has a place for all variants."""
         return self.preset.takes_list
 
-    def write(self, key: str, image_urls: list[str]) -> str:
+    def write(self, key: str, image_urls: list[str], _image_id: int | None = None, /) -> str:
         """Write, verify, and return a receipt like ``PATCH 200, echoed``. Raises StepError of the fitting class."""
         values = {"sku": key}
         if self.preset.lookup:
@@ -88,13 +88,14 @@ class RecordedCms:
 
     takes_list = True
 
-    def write(self, key: str, image_urls: list[str]) -> str:  # noqa: ARG002 – the ledger has both already
+    def write(self, _key: str, _image_urls: list[str], _image_id: int | None = None, /) -> str:
         """Do nothing, and say so."""
         return "recorded, CMS_URL is not set"
 
     def check(self) -> Health:
         """Say that there is none."""
-        return Health("cms", "off", "CMS_URL is not set: URLs are recorded in the ledger and the report", "set CMS_URL")
+        detail = "CMS_URL is not set: URLs are recorded in the ledger and the report"
+        return Health("cms", "off", detail, "set CMS_URL or CMS_HOOK")
 
 
 def _echoed_if_present(verify: EchoIfPresent, answer: Answer, expected: list[str], key: str) -> str:

@@ -101,10 +101,10 @@ def find_batch(ledger: Ledger, reference: str | None = None) -> BatchRow:
     if rows and rows[0].id == reference:
         rows = rows[:1]
     if not rows:
-        what = f"no batch {reference!r}" if reference else "no batch yet"
-        raise InputError(
-            f"{what} in this ledger ({ledger.url.render_as_string()}); 'imagechord status --all' lists them"
-        )
+        where = f"in this ledger ({ledger.url.render_as_string()})"
+        if reference is None:
+            raise InputError(f"no batch yet {where}; imagechord run makes a first one")
+        raise InputError(f"no batch {reference!r} {where}; 'imagechord status --all' lists them")
     if len(rows) > 1:
         raise InputError(f"{reference!r} fits several batches: {', '.join(row.id for row in rows)}; type more of it")
     return _batch_row(rows[0])
@@ -177,10 +177,19 @@ def images(ledger: Ledger, batch_id: str, *, thumbnails: bool = False, key: str 
         page = ids[start : start + PAGE]
         with ledger.read() as connection:
             rows = {row.id: row for row in connection.execute(query.where(image.c.id.in_(page)))}
-        yield from (_view(rows[id_], rows[id_].jpeg if thumbnails else None) for id_ in page)
+        yield from (view_of(rows[id_], rows[id_].jpeg if thumbnails else None) for id_ in page)
 
 
-def _view(row: Row[*tuple[Any, ...]], jpeg: bytes | None) -> ImageView:
+def keys(ledger: Ledger, batch_id: str, beginning: str, limit: int) -> list[str]:
+    """At most ``limit`` keys of a batch's images that begin so, in their order."""
+    fitting = (image.c.batch_id == batch_id, image.c.key.startswith(beginning, autoescape=True))
+    with ledger.read() as connection:
+        query = select(image.c.key).where(*fitting).distinct().order_by(image.c.key).limit(limit)
+        return list(connection.scalars(query))
+
+
+def view_of(row: Row[*tuple[Any, ...]], jpeg: bytes | None) -> ImageView:
+    """An image's row as people see it."""
     return ImageView(
         line=row.line,
         key=row.key,

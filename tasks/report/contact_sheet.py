@@ -12,34 +12,27 @@ import re
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import tzinfo
 from functools import lru_cache
 from importlib import resources
 from itertools import chain, islice
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
-from urllib.parse import quote, urlsplit
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from urllib.parse import quote
 
 import jinja2
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
-from tasks.core.errors import ConfigurationError
-from tasks.core.money import format_usd
 from tasks.core.states import State
 from tasks.core.summary import BatchSummary
 from tasks.core.views import ImageView, SkippedRow, attention_rank
-from tasks.report import wording
+from tasks.report import look, wording
 from tasks.report.wording import Language
 
 Entry = ImageView | SkippedRow
 
-_SKIPPED = "skipped"
-_LINKABLE_SCHEMES = frozenset({"http", "https", "file"})
-_MAGIC_NUMBERS: Mapping[bytes, str] = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"RIFF": "image/webp"}
 _NEIGHBOURS = 2
 """How many pages on each side of the current one the navigation links to."""
 
@@ -63,7 +56,7 @@ def write_contact_sheet(  # noqa: PLR0913 -- one call draws the whole sheet; its
 
     Raises ConfigurationError when ``timezone`` is unknown.
     """
-    shared = _shared_context(summary, language, _zone(timezone))
+    shared = _shared_context(summary, language, look.zone(timezone))
     path.parent.mkdir(parents=True, exist_ok=True)
     entries: Iterator[Entry] = chain(skipped, images)
     count = max(1, math.ceil((sum(summary.counts.values()) + summary.skipped_rows) / page_size))
@@ -84,15 +77,6 @@ class PageLink:
     current: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
-    """One part of the header's bar; ``percent`` of all entries."""
-
-    tone: str
-    count: int
-    percent: float
-
-
 def _shared_context(summary: BatchSummary, language: Language, zone: tzinfo) -> dict[str, Any]:
     """What every page of the sheet is drawn with."""
     script = _packaged("contact_sheet.js")
@@ -103,9 +87,9 @@ def _shared_context(summary: BatchSummary, language: Language, zone: tzinfo) -> 
         "state_labels": wording.state_labels(language),
         "class_labels": wording.class_labels(language),
         "mends": wording.mends(language),
-        "shares": _shares(summary),
+        "shares": look.shares(summary.counts, summary.skipped_rows),
         "duration": wording.duration(summary.duration_seconds, language),
-        "moment": lambda moment: _moment(moment, zone),
+        "moment": lambda moment: look.moment(moment, zone),
         "style": Markup(_packaged("contact_sheet.css")),  # noqa: S704 -- our own file, not data
         "script": Markup(script),  # noqa: S704 -- our own file, not data
         "script_hash": b64encode(hashlib.sha256(script.encode()).digest()).decode(),
@@ -120,20 +104,8 @@ def _page(shared: Mapping[str, Any], entries: Iterable[Entry], number: int, link
 
 @lru_cache(maxsize=1)
 def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("tasks.report"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "usd": format_usd,
-        "link": _link,
-        "data_uri": _data_uri,
-        "tone": _tone,
-        "commands": _commands,
-    }
+    environment = look.environment("tasks.report")
+    environment.filters["data_uri"] = _data_uri
     environment.tests["troubled"] = _is_troubled
     return environment.get_template("contact_sheet.html")
 
@@ -141,16 +113,6 @@ def _template() -> jinja2.Template:
 @lru_cache(maxsize=2)
 def _packaged(name: str) -> str:
     return resources.files("tasks.report").joinpath("templates", name).read_text(encoding="utf-8")
-
-
-def _zone(name: str) -> tzinfo:
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise ConfigurationError(
-            f"timezone {name!r} is not known here. Write it like 'Asia/Seoul'; "
-            "on a system without a time zone database, install the Python package 'tzdata'."
-        ) from error
 
 
 def _is_troubled(entry: Entry) -> bool:
@@ -163,7 +125,7 @@ def _rank(entry: Entry) -> int:
 
 
 def _state_of(entry: Entry) -> str:
-    return _SKIPPED if isinstance(entry, SkippedRow) else entry.state.value
+    return look.SKIPPED if isinstance(entry, SkippedRow) else entry.state.value
 
 
 def _filters(entries: Sequence[Entry]) -> list[tuple[str, int]]:
@@ -172,50 +134,10 @@ def _filters(entries: Sequence[Entry]) -> list[tuple[str, int]]:
     return [(state, counts[state]) for state in wording.state_labels("en") if counts[state]]
 
 
-def _tone(state: str) -> str:
-    """The colour of a state: bad, wait, off, busy, good, or skip."""
-    if state == _SKIPPED:
-        return "skip"
-    return ("bad", "wait", "off", "busy", "good")[attention_rank(State(state))]
-
-
-def _shares(summary: BatchSummary) -> list[Share]:
-    """The header's bar, from published to skipped; empty parts are left out."""
-    tones = Counter({"skip": summary.skipped_rows})
-    for state, count in summary.counts.items():
-        tones[_tone(state)] += count
-    total = tones.total() or 1
-    order = ("good", "busy", "wait", "bad", "off", "skip")
-    return [Share(tone, tones[tone], 100 * tones[tone] / total) for tone in order if tones[tone]]
-
-
-def _moment(moment: datetime | None, zone: tzinfo) -> str:
-    """``2026-11-22 18:05`` in the sheet's time zone, with the zone's short name."""
-    return "" if moment is None else moment.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S %Z")
-
-
-def _link(url: str | None) -> str | None:
-    """The URL if a reader may be sent there; ``javascript:`` and its kind stay text."""
-    if not url:
-        return None
-    with suppress(ValueError):
-        if urlsplit(url).scheme.lower() in _LINKABLE_SCHEMES:
-            return url
-    return None
-
-
-def _commands(text: str) -> Markup:
-    """The text with what stands in backticks as ``<code>``; all of it escaped."""
-    parts = [escape(part) for part in text.split("`")]
-    return Markup("").join(Markup("<code>{}</code>").format(part) if i % 2 else part for i, part in enumerate(parts))
-
-
 def _data_uri(thumbnail: bytes | None) -> str | None:
     """The thumbnail as it is embedded; ``None`` for no bytes and for bytes of no known kind."""
-    for magic, content_type in _MAGIC_NUMBERS.items():
-        if thumbnail and thumbnail.startswith(magic):
-            return f"data:{content_type};base64,{b64encode(thumbnail).decode()}"
-    return None
+    content_type = look.content_type(thumbnail or b"")
+    return f"data:{content_type};base64,{b64encode(thumbnail or b'').decode()}" if content_type else None
 
 
 def _page_path(first: Path, number: int) -> Path:

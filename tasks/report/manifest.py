@@ -111,6 +111,14 @@ def write_failed_csv(
         writer.writerow([*values, error_class, _disarmed(message, _APOSTROPHE)])
 
 
+def write_failed_jsonl(stream: IO[str], images: Iterable[ImageView], skipped: Iterable[SkippedRow]) -> None:
+    """As :func:`write_failed_csv`, an object a line: the source row, and the two error keys behind its own."""
+    for row, error_class, message in _failed_rows(images, skipped):
+        own = {column: value for column, value in row.items() if column not in ERROR_COLUMNS}
+        told = dict(zip(ERROR_COLUMNS, (error_class, message), strict=True))
+        stream.write(json.dumps({**own, **told}, ensure_ascii=False) + "\n")
+
+
 def _failed_rows(
     images: Iterable[ImageView], skipped: Iterable[SkippedRow]
 ) -> Iterator[tuple[dict[str, str], str, str]]:

@@ -161,22 +161,22 @@ _MENDS: Mapping[str, tuple[str, str]] = {
 
 def words(language: Language) -> dict[str, str]:
     """The sheet's own words."""
-    return _in(language, _PAIRS)
+    return in_language(language, _PAIRS)
 
 
 def state_labels(language: Language) -> dict[str, str]:
     """A label for every state, and for ``skipped``; ordered as the filter shows them."""
-    return _in(language, _STATES)
+    return in_language(language, _STATES)
 
 
 def class_labels(language: Language) -> dict[str, str]:
     """A label for every error class."""
-    return _in(language, _CLASSES)
+    return in_language(language, _CLASSES)
 
 
 def mends(language: Language) -> dict[str, str]:
     """What to do about every error class; commands and file names stand in backticks."""
-    return _in(language, _MENDS)
+    return in_language(language, _MENDS)
 
 
 def duration(seconds: float, language: Language) -> str:
@@ -188,6 +188,7 @@ def duration(seconds: float, language: Language) -> str:
     return " ".join(parts[:2]) or f"0{units[2]}"
 
 
-def _in(language: Language, pairs: Mapping[str, tuple[str, str]]) -> dict[str, str]:
+def in_language(language: Language, pairs: Mapping[str, tuple[str, str]]) -> dict[str, str]:
+    """One side of Korean and English pairs."""
     column = 0 if language == "ko" else 1
     return {name: pair[column] for name, pair in pairs.items()}

@@ -40,7 +40,7 @@ def _write(services: Services, delivery: Delivery) -> str:
     afterwards: whichever of two writes comes last, whoever made it knows of the other's picture.
     """
     if not delivery.has_variants:
-        return services.cms.write(delivery.key, [delivery.public_url or ""])
+        return services.cms.write(delivery.key, [delivery.public_url or ""], delivery.image_id)
     receipt, written = "the CMS has the row's first picture", list[str]()
     while True:
         shown = _shown(services, delivery)
@@ -48,7 +48,7 @@ def _write(services: Services, delivery: Delivery) -> str:
         # What others have written stands only as long as nothing has been written here.
         if urls in ([], written) or (not written and all(each.published for each in shown)):
             return receipt
-        receipt, written = services.cms.write(delivery.key, urls), urls
+        receipt, written = services.cms.write(delivery.key, urls, delivery.image_id), urls
 
 
 def _shown(services: Services, delivery: Delivery) -> list[UploadedVariant]:

@@ -40,3 +40,11 @@ class Response:
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+
+
+class Refused(Exception):
+    """A request that cannot be answered as it is: ``status`` is 4xx, the text says why and what to do."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status

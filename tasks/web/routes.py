@@ -1,7 +1,4 @@
-"""Which address is answered by what; whoever serves the site asks :func:`answer` alone.
-
-Webhooks are not here: providers have no session with us, so they are served apart, and never behind a host's login.
-"""
+"""Which address is answered by what."""
 
 from __future__ import annotations
 
@@ -31,10 +28,7 @@ def route(method: str, path: str, handler: Handler) -> Route:
     return Route(method, re.compile(re.sub(r"{(\w+)}", r"(?P<\1>[^/]+)", path)), handler)
 
 
-ROUTES: tuple[Route, ...] = ()
-
-
-def answer(site: Site, request: Request, routes: tuple[Route, ...] = ROUTES) -> Response:
+def answer(site: Site, request: Request, routes: tuple[Route, ...]) -> Response:
     """404 where there is nothing, 405 where there is something for another method."""
     allowed = set()
     for each in routes:

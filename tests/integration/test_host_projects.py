@@ -18,6 +18,8 @@ from celery import Celery
 
 from tasks.core.callbacks import sign
 from tests.integration.programs import CELERY, QUICK, ROOT, WORKER, Stack, private_stack
+from tests.stand_ins.missing import missing_service
+from tests.stand_ins.own_venv import NotInstalled, bin_folder
 from tests.stand_ins.ports import free_ports, wait_until_up
 from tests.waiting import wait_until
 
@@ -41,6 +43,29 @@ class Shop:
     def published(self, batch: str) -> int:
         """How many pictures the shop says are published."""
         return int(self.call("GET", f"/pictures/{batch}").json()["published"])
+
+
+@dataclass(frozen=True)
+class OlderShop:
+    """A running project whose Python is not ours."""
+
+    python: Path
+    folder: Path
+    environment: dict[str, str]
+
+    def call(self, code: str) -> str:
+        """What its own Python prints."""
+        ran = subprocess.run(
+            [str(self.python), "-c", code],
+            cwd=self.folder,
+            env={"PATH": os.environ["PATH"], **self.environment},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert ran.returncode == 0, ran.stderr
+        return ran.stdout
 
 
 @contextmanager
@@ -139,6 +164,42 @@ def test_another_code_base_starts_a_batch_by_name(flask_shop: Shop) -> None:
 
     output = flask_shop.stack.folder / "output"
     wait_until(lambda: len(list(output.glob("X-*"))) == len(rows), what="the stranger's pictures")
+
+
+@pytest.fixture(scope="module")
+def older_shop(flask_shop: Shop) -> Iterator[OlderShop]:
+    """A project on Celery 5.4 with a module called tasks, whose environment has none of our code."""
+    project = PROJECTS / "older_celery"
+    try:
+        python = bin_folder("older-celery", project / "requirements.txt") / "python"
+    except NotInstalled as error:
+        missing_service(str(error))
+    alone = {"PYTHONPATH": "", "SHOP_BROKER_URL": flask_shop.stack.kombu_url}
+    worker = [str(python), "-m", "celery", "-A", "tasks", "worker", "--pool", "solo", *QUICK]
+    with flask_shop.stack.running({"older": worker}, project, **alone):
+        wait_until(lambda: "ready." in flask_shop.stack.log("older"), what="the older worker")
+        yield OlderShop(python, project, {**flask_shop.stack.environment, **alone})
+
+
+@pytest.mark.parametrize("source", ["rows", "a file"])
+def test_a_project_on_an_older_celery_orders_by_message(
+    flask_shop: Shop, older_shop: OlderShop, source: str, tmp_path: Path
+) -> None:
+    """Its own task, on its own worker, sends ``imagechord.start_batch`` with rows or with a file for ours to read."""
+    if source == "rows":
+        what: dict[str, Any] = {"rows": [{**row, "sku": f"O-{n}"} for n, row in enumerate(ROWS)]}
+    else:
+        (tmp_path / "order.csv").write_text("sku,name,color\nO-8,머그컵,파랑\n", "utf-8")
+        what = {"source": str(tmp_path / "order.csv")}
+
+    assert "5.4.0" in older_shop.call("import celery; print(celery.__version__)")
+    order = f"order_pictures.delay('older {source}', **{what!r}).get(timeout=30)"
+    assert f"older {source}" in older_shop.call(f"from tasks import order_pictures; print({order})")
+
+    expected = ["O-8-"] if "source" in what else ["O-0-", "O-1-", "O-2-"]
+    output = flask_shop.stack.folder / "output"
+    wait_until(lambda: all(list(output.glob(f"{key}*")) for key in expected), what="the older shop's pictures")
+    assert "shop.order_pictures" in flask_shop.stack.log("older")
 
 
 def test_the_readmes_python_example_publishes(flask_shop: Shop) -> None:

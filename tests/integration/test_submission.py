@@ -77,11 +77,13 @@ def test_disapproval_takes_the_batch_back(services: Services) -> None:
     assert reading.list_batches(services.ledger) == []
 
 
-@pytest.mark.parametrize("model", ["preview", "preview-async"])
-def test_rehearsal_cards_do_not_reach_a_shop_by_accident(tmp_path: Path, model: str) -> None:
-    """``preview`` refuses a configured bucket or CMS unless the rehearsal is asked for."""
-    services = Services(load_settings({"CMS_URL": "http://127.0.0.1:9"}, tmp_path))
-    with pytest.raises(InputError, match="CMS_URL would receive them"):
+@pytest.mark.parametrize(
+    ("model", "variable"), [("preview", "CMS_URL"), ("preview-async", "CMS_URL"), ("preview", "CMS_HOOK")]
+)
+def test_rehearsal_cards_do_not_reach_a_shop_by_accident(tmp_path: Path, model: str, variable: str) -> None:
+    """``preview`` refuses a configured bucket, CMS or hook unless the rehearsal is asked for."""
+    services = Services(load_settings({variable: "http://127.0.0.1:9"}, tmp_path))
+    with pytest.raises(InputError, match=f"{variable} would receive them"):
         submit(services, Request(ROWS, "product", model=model))
     assert submit(services, Request(ROWS, "product", model=model, rehearse_delivery=True)).total == 3
 

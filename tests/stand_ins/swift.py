@@ -1,27 +1,23 @@
 """S3 as OpenStack Swift speaks it (``s3api``): a production store that checks digests, signatures and credentials.
 
-Swift lives in a virtual environment of its own, ``.test-tools/swift``, made on first use and kept between runs.
+Swift lives in a virtual environment of its own, see :mod:`tests.stand_ins.own_venv`.
 """
 
 from __future__ import annotations
 
-import fcntl
 import getpass
-import hashlib
 import subprocess
-import sys
 import tempfile
-import venv
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.stand_ins.own_venv import NotInstalled, bin_folder
 from tests.stand_ins.ports import free_ports, wait_until_up
 from tests.stand_ins.s3_server import S3Server
 from tests.stand_ins.supervisor import supervised
 
 _REQUIREMENTS = Path(__file__).with_name("swift-requirements.txt")
-_TOOLS = Path(__file__).parents[2] / ".test-tools"
 _SERVERS = ("account", "container", "object", "proxy")
 
 
@@ -48,29 +44,10 @@ def swift_s3() -> Iterator[S3Server]:
 
 
 def _installed() -> Path:
-    """The ``bin`` folder of Swift's environment, made if it is not there; one process makes it, the others wait."""
-    home = _TOOLS / "swift"
-    stamp = home / "installed"
-    wanted = hashlib.sha256(_REQUIREMENTS.read_bytes()).hexdigest()
-    _TOOLS.mkdir(exist_ok=True)
-    with (_TOOLS / "swift.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not stamp.exists() or stamp.read_text() != wanted:
-            _install(home)
-            stamp.write_text(wanted)
-    return home / "bin"
-
-
-def _install(home: Path) -> None:
     try:
-        venv.create(home, clear=True, with_pip=True)
-        pip = [str(home / "bin" / "python"), "-m", "pip", "install", "--quiet", "-r", str(_REQUIREMENTS)]
-        subprocess.run(pip, check=True, capture_output=True, text=True, timeout=600)
-    except subprocess.CalledProcessError as error:
-        told = f"{error.stdout or ''}{error.stderr or ''}"[-1500:]
-        raise SwiftUnavailable(f"Swift cannot be installed with {sys.executable}: {told}") from error
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise SwiftUnavailable(f"Swift cannot be installed with {sys.executable}: {error}") from error
+        return bin_folder("swift", _REQUIREMENTS)
+    except NotInstalled as error:
+        raise SwiftUnavailable(str(error)) from error
 
 
 def _configure(folder: Path, bin_folder: Path, ports: Mapping[str, int]) -> None:

@@ -17,6 +17,7 @@ from tasks.core.selection import Selection
 from tasks.core.states import State
 from tasks.core.waves import Bounds
 from tasks.ledger import (
+    browsing,
     counting,
     events,
     falling_back,
@@ -31,6 +32,7 @@ from tasks.ledger import (
     summing,
     sweeping,
 )
+from tasks.ledger.browsing import Wanted
 from tasks.ledger.dispatching import redispatch
 from tasks.ledger.engine import Ledger, parse_database_url
 from tasks.ledger.events import Sending
@@ -80,6 +82,12 @@ QUESTIONS: dict[str, Callable[[Ledger, str], object]] = {
     "redirect": lambda ledger, batch_id: events.redirect(ledger, batch_id, "https://shop.example.com"),
     "newest_published": lambda ledger, _batch_id: referring.newest_published(ledger, ["SKU-00001", "SKU-00002"]),
     "unneeded_references": lambda ledger, _batch_id: referring.unneeded(ledger, NOW, (NOW, "f"), 100),
+    "counts": lambda ledger, batch_id: browsing.counts(ledger, [batch_id, "b-1"]),
+    "arrivals": lambda ledger, batch_id: browsing.arrivals(ledger, batch_id, 9, (NOW, 1)),
+    "matching": lambda ledger, batch_id: browsing.matching(ledger, batch_id, 9, Wanted(State.FAILED, "SKU"), 1),
+    "matching_text": lambda ledger, batch_id: browsing.matching(ledger, batch_id, 9, Wanted(text="SKU")),
+    "find_image": lambda ledger, batch_id: browsing.find_image(ledger, batch_id, 1),
+    "image_revisions": lambda ledger, _batch_id: browsing.revisions(ledger, 1),
     "claim_message": lambda ledger, batch_id: summing.claim_message(ledger, batch_id, "end", "worker"),
 }
 
@@ -209,14 +217,28 @@ def test_counts_read_few_pages_of_a_large_table(large: Ledger, question: str) ->
     assert 0 < _pages_touched(large, ask) < pages / 25
 
 
+def test_a_page_of_pictures_is_not_searched_for_in_other_batches(large: Ledger) -> None:
+    """On PostgreSQL, which would rather walk through all images in order, and meet those of the last batch last."""
+    with large.read() as connection:
+        pages = connection.scalar(text("SELECT relpages FROM pg_class WHERE relname = 'imagechord_image'"))
+    shown = 20
+    assert 0 < _touched_by(large, lambda: browsing.arrivals(large, "b-9", shown)) < pages / 3
+    planned = Wanted(State.PLANNED)
+    assert 0 < _touched_by(large, lambda: browsing.matching(large, "b-9", shown, planned)) < pages / 3
+
+
 def _pages_touched(ledger: Ledger, ask: Callable[[Connection, str], object]) -> int:
     """Of the table and its indexes, by all statements of a question together."""
-    touched = 0
 
     def asked() -> None:
         with ledger.read() as connection:
             ask(connection, "b-5")
 
+    return _touched_by(ledger, asked)
+
+
+def _touched_by(ledger: Ledger, asked: Callable[[], object]) -> int:
+    touched = 0
     statements = _statements(ledger, asked)
     with ledger.read() as connection:
         for statement, parameters in statements:

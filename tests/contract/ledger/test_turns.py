@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
@@ -45,6 +46,37 @@ def test_processes_take_turns(tmp_path: Path) -> None:
         holder.kill()
         assert taken.wait(10)
         thread.join()
+
+
+def test_who_is_in_a_hurry_goes_first(tmp_path: Path) -> None:
+    """Whoever has the turn sees that somebody in a hurry waits; one that is not comes after it, who came before."""
+    path, order = tmp_path / "turn", deque[str]()
+    with closing(WriteTurn(path)) as holder:
+        holder.take()
+        assert not holder.is_wanted()
+        hurried = waiting_for(WriteTurn(path), order, "hurried", hurry=True)
+        wait_until(holder.is_wanted, 10, "somebody in a hurry")
+        # This one cannot even queue while the other waits, in whatever order the kernel wakes them.
+        patient = waiting_for(WriteTurn(path), order, "patient", hurry=False)
+        holder.give_back()
+        hurried.join(10)
+        patient.join(10)
+        assert list(order) == ["hurried", "patient"]
+        assert not holder.is_wanted()
+
+
+def waiting_for(turn: WriteTurn, order: deque[str], name: str, *, hurry: bool) -> threading.Thread:
+    """A thread that takes a turn, writes its name down, and gives it back."""
+
+    def take() -> None:
+        with closing(turn):
+            turn.take(hurry=hurry)
+            order.append(name)
+            turn.give_back()
+
+    thread = threading.Thread(target=take)
+    thread.start()
+    return thread
 
 
 def test_without_a_file_nobody_waits(tmp_path: Path) -> None:
@@ -134,6 +166,31 @@ def test_writers_that_wait_are_committed_together(ledger: Ledger) -> None:
         each.result()
     assert len(names(ledger)) == 9
     assert len(crowd.commits) == 1
+
+
+def test_a_group_ends_for_another_process_in_a_hurry(ledger: Ledger) -> None:
+    """It is not made to wait for all who would join: the one that writes now is the last one before it."""
+    crowd = Crowd(ledger)
+    joined = [crowd.join(f"writer-{number}") for number in range(8)]
+    written: list[int] = []
+    hurried = threading.Thread(target=count_in_a_hurry, args=(ledger, written))
+    hurried.start()
+    writer = ledger._writer
+    assert writer is not None
+    wait_until(writer._turn.is_wanted, 10, "somebody in a hurry")
+    crowd.go_on()
+    hurried.join(10)
+    for each in [crowd.first, *joined]:
+        each.result()
+    assert written == [1]
+
+
+def count_in_a_hurry(ledger: Ledger, written: list[int]) -> None:
+    """As another process: how many rows there are when it has its turn."""
+    with closing(WriteTurn(Path(f"{ledger.url.database}-turn"))) as turn:
+        turn.take(hurry=True)
+        written.append(len(names(ledger)))
+        turn.give_back()
 
 
 def test_what_must_last_is_not_committed_with_less(ledger: Ledger) -> None:

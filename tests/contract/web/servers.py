@@ -11,9 +11,7 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-import django
 import waitress
-from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 from django.urls import include, path
 from flask import Flask, request
@@ -26,16 +24,11 @@ from tasks.web.flask import blueprint
 from tasks.web.server import addresses, open_server
 from tasks.web.site import Site
 from tasks.web.wsgi import Application, application
+from tests.stand_ins.django_host import DjangoShop, set_up
 
 CALLER = "tests.stand_ins.calling:Caller"
 SIGNING_CALLER = "tests.stand_ins.calling:SigningCaller"
 OTHERS_SECRET = "a-secret-of-somebody-else"
-
-
-class DjangoShop:
-    """The project's urlconf; Django is set up once for a process, so what is served is put in here later."""
-
-    urlpatterns: list[Any] = []  # noqa: RUF012 – Django wants a list, and takes it once
 
 
 def of_imagechord(site: Site) -> Any:
@@ -64,14 +57,7 @@ def of_flask(site: Site) -> Any:
 def of_django(site: Site) -> Any:
     """A Django shop that wants a CSRF token with every POST."""
     DjangoShop.urlpatterns[:] = [path("", include(django_addresses(site)))]
-    if not settings.configured:
-        settings.configure(
-            SECRET_KEY="the-shops",
-            ALLOWED_HOSTS=["127.0.0.1"],
-            ROOT_URLCONF=DjangoShop,
-            MIDDLEWARE=["django.middleware.csrf.CsrfViewMiddleware"],
-        )
-        django.setup()
+    set_up()
     return _hosted(get_wsgi_application())
 
 

@@ -14,9 +14,9 @@ from tasks.core.summary import BatchSummary, FailureGroup
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 
 
-def group(state: State, error_class: str, count: int = 1) -> FailureGroup:
+def group(state: State, error_class: str, count: int = 1, step: str = "generate") -> FailureGroup:
     """Images that have met the same."""
-    return FailureGroup(state, error_class, "generate", "", count, ("A",))
+    return FailureGroup(state, error_class, step, "", count, ("A",))
 
 
 def summary(groups: Sequence[FailureGroup] = (), **counts: int) -> BatchSummary:
@@ -73,6 +73,13 @@ def test_only_what_may_succeed_is_worth_a_retry() -> None:
     assert worth_retrying(summary([group(State.FAILED, ErrorClass.OVERLOADED)]))
     assert not worth_retrying(summary([group(State.FAILED, ErrorClass.INVALID)]))
     assert not worth_retrying(summary([group(State.REFUSED, ErrorClass.REFUSED)]))
+
+
+def test_what_the_cms_refuses_is_worth_a_retry() -> None:
+    """The record that is missing is made there, and the picture is paid for already."""
+    missing = group(State.FAILED, ErrorClass.INVALID, step="patch_cms")
+    assert worth_retrying(summary([missing]))
+    assert command(missing, "b") == "imagechord retry b --only invalid"
 
 
 class TestRunningTheSameRowsAgain:

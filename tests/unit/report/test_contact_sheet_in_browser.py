@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -12,20 +10,8 @@ import pytest
 
 from tasks.core.states import State
 from tasks.report.contact_sheet import write_contact_sheet
+from tests.stand_ins.chromium import chromium
 from tests.unit.report.factories import image, summary, thumbnail
-
-
-@pytest.fixture(scope="module")
-def chromium() -> str:
-    """A Chromium; missing, it skips on a laptop and fails in CI."""
-    names = ("chromium", "chromium-browser", "google-chrome")
-    found = next((path for path in map(shutil.which, names) if path), None)
-    if found is None:
-        message = "needs Chromium (Debian: apt-get install chromium)"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
-    return found
 
 
 @pytest.fixture
@@ -37,9 +23,9 @@ def sheet(tmp_path: Path) -> Path:
     return path
 
 
-def shown_keys(chromium: str, page: str, profile: Path) -> tuple[list[str], str]:
+def shown_keys(page: str, profile: Path) -> tuple[list[str], str]:
     """The keys of the visible cards, and the line that says how many there are, after the script has run."""
-    command = [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-dev-shm-usage"]
+    command = [chromium(), "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-dev-shm-usage"]
     command += ["--disable-background-networking", f"--user-data-dir={profile}", "--dump-dom", page]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     cards = re.findall(r'<article [^>]*data-key="([^"]*)"([^>]*)>', ran.stdout)
@@ -58,6 +44,6 @@ def shown_keys(chromium: str, page: str, profile: Path) -> tuple[list[str], str]
         ("#state=nonsense", ["kr-2", "kr-3", "kr-4", "kr-5", "kr-6"], ""),
     ],
 )
-def test_a_link_may_carry_state_and_search(chromium: str, sheet: Path, view: str, keys: list[str], status: str) -> None:
+def test_a_link_may_carry_state_and_search(sheet: Path, view: str, keys: list[str], status: str) -> None:
     """The script runs under the page's policy and shows exactly the asked cards."""
-    assert shown_keys(chromium, sheet.as_uri() + view, sheet.parent / "profile") == (keys, status)
+    assert shown_keys(sheet.as_uri() + view, sheet.parent / "profile") == (keys, status)

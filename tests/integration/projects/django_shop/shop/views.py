@@ -8,6 +8,7 @@ from celery import current_app
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
+from shop.models import Product
 from shop.tasks import parcel, receipt
 from tasks.batches import status, submit
 
@@ -29,3 +30,8 @@ def orders(_request: HttpRequest, order: str) -> JsonResponse:
     """The shop's own work, on its own queue."""
     sent = [task.delay(order) for task in (receipt, parcel)]
     return JsonResponse({"results": [each.get(timeout=20) for each in sent], "current_app": current_app.main})
+
+
+def product(_request: HttpRequest, sku: str) -> JsonResponse:
+    """What a customer sees of a product."""
+    return JsonResponse({"image_url": Product.objects.get(sku=sku).image_url})

@@ -1,4 +1,4 @@
-"""What ``--json`` prints. Keys are stable: new ones may come, none changes its meaning.
+"""What ``--json`` prints and the API answers. Keys are stable: new ones may come, none changes its meaning.
 
 Money is in micro-dollars (``…_usd_micros``), durations in seconds, times are ISO 8601 with their offset, and
 ``null`` is what is not known or has not happened.

@@ -1,0 +1,207 @@
+"""The batches as JSON: what :mod:`tasks.batches` does, over HTTP.
+
+Keys are those that the command line prints with ``--json``; errors are ``{"error": …, "problems": […]}``.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any
+from urllib.parse import parse_qs, quote
+
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
+from tasks import json_shapes
+from tasks.core.errors import ConfigurationError, ImagechordError, InputError
+from tasks.core.states import State
+from tasks.ledger import browsing, holding
+from tasks.services import Services
+from tasks.web.http import Refused, Request, Response
+from tasks.web.routes import Handler, Route, route
+from tasks.web.site import Site
+from tasks.web.uploads import received
+
+logger = logging.getLogger(__name__)
+
+_MOST = 1000
+_FEW = 100
+_LONGEST_ORDER_BYTES = 1_000_000
+_HEADERS = {
+    "Content-Type": "application/json; charset=utf-8",
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+}
+_LATER = {"Retry-After": "10"}
+_PASSING = (RedisError, OperationalError, OSError)
+
+Answer = tuple[int, Any]
+
+
+def _json(status: int, body: Any, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(status, _HEADERS | dict(headers or {}), json.dumps(body, ensure_ascii=False).encode() + b"\n")
+
+
+def _answering(act: Callable[..., Response]) -> Handler:
+    """A handler whose troubles are answers too."""
+
+    @wraps(act)
+    def handle(site: Site, request: Request, **names: str) -> Response:
+        try:
+            return act(site.services(), request, **names)
+        except Refused as error:
+            return _json(error.status, {"error": str(error), "problems": []})
+        except InputError as error:
+            return _json(422, {"error": str(error), "problems": list(getattr(error, "problems", ()))})
+        except (ImagechordError, *_PASSING) as error:
+            logger.warning("%s %s: %s: %s", request.method, request.path, type(error).__name__, error)
+            # A setting is for whoever keeps the server to mend; the rest is for the caller to try again.
+            words = str(error) if isinstance(error, ConfigurationError) else "the ledger or the broker is away"
+            return _json(503, {"error": words, "problems": []}, _LATER)
+
+    return handle
+
+
+@_answering
+def submit(services: Services, request: Request) -> Response:  # noqa: ARG001 – as all of these
+    """``POST /api/batches``: rows in a file, a form or JSON. 202 at once: a worker plans them, ``status`` tells.
+
+    ``Idempotency-Key`` makes a second request the first one's batch.
+    """
+    with received(request) as (path, options):
+        key = request.headers.get("idempotency-key")
+        if key:
+            options["idempotency_key"] = key
+        if "template" not in options:
+            raise InputError("say which template the rows are for: template=product_hero")
+        batch_id = _batches().submit(path, **options)
+    urls = {"status_url": _url(request, "api", "batches", batch_id), "page_url": _url(request, "batches", batch_id)}
+    return _json(202, {"id": batch_id, **urls}, {"Location": urls["status_url"]})
+
+
+@_answering
+def listing(services: Services, request: Request) -> Response:
+    """``GET /api/batches?limit=``: the newest first."""
+    heads = browsing.heads(services.ledger, _number(request, "limit", _FEW, most=_MOST))
+    counts = browsing.counts(services.ledger, [head.id for head in heads])
+    return _json(200, {"batches": [_of_head(head, counts.get(head.id, {})) for head in heads]})
+
+
+def _of_head(head: browsing.BatchHead, counts: Mapping[State, int]) -> dict[str, Any]:
+    return {
+        "batch": head.id,
+        "name": head.name,
+        "phase": head.phase,
+        "template": head.template,
+        "total": head.total,
+        "counts": {str(state): images for state, images in counts.items()},
+        "budget_usd_micros": head.budget_usd_micros,
+        "spent_usd_micros": head.spent_usd_micros,
+        "created_at": json_shapes.moment(head.created_at),
+    }
+
+
+@_answering
+def status(services: Services, request: Request, batch_id: str) -> Response:  # noqa: ARG001
+    """``GET /api/batches/{batch_id}``: what ``imagechord status --json`` prints."""
+    from tasks import progress  # Celery is loaded by the first request for it, not by a host's import of its routes
+
+    _known(services, batch_id)
+    summary = progress.summarise(services, batch_id)
+    going, holds = progress.of_summary(services, summary), holding.holds(services.ledger, batch_id)
+    more = {"holds": [json_shapes.of_hold(hold) for hold in holds]}
+    return _json(200, json_shapes.of_summary(summary) | json_shapes.of_progress(going) | more)
+
+
+@_answering
+def images(services: Services, request: Request, batch_id: str) -> Response:
+    """``GET /api/batches/{batch_id}/images?state=&after=&limit=``; ``next`` is where the following page begins."""
+    _known(services, batch_id)
+    limit = _number(request, "limit", _FEW, most=_MOST)
+    wanted = browsing.Wanted(_state(_query(request).get("state")))
+    found = browsing.views(services.ledger, batch_id, limit, wanted, after=_number(request, "after", 0))
+    following = f"{found[-1][0]}" if len(found) == limit else None
+    listed = [{"id": image_id, **json_shapes.of_image(view)} for image_id, view in found]
+    return _json(200, {"images": listed, "next": following})
+
+
+def _order(name: str, takes: tuple[str, ...] = ()) -> Handler:
+    """``POST /api/batches/{batch_id}/{name}`` with what :mod:`tasks.batches` takes, as a JSON object."""
+
+    @_answering
+    def order(services: Services, request: Request, batch_id: str) -> Response:
+        _known(services, batch_id)
+        done = getattr(_batches(), name)(batch_id, **_said(request, takes))
+        return _json(202, {"batch": batch_id, "images": done})
+
+    return order
+
+
+def _said(request: Request, takes: tuple[str, ...]) -> dict[str, Any]:
+    body = request.body(_LONGEST_ORDER_BYTES)
+    if body is None:
+        raise Refused(413, f"more than {_LONGEST_ORDER_BYTES:,} bytes")
+    try:
+        said = json.loads(body or b"{}")
+    except ValueError as error:
+        raise InputError(f"the body is not valid JSON: {error}") from error
+    if not isinstance(said, dict) or not set(said) <= set(takes):
+        raise InputError(f"the body must be {f'a JSON object with {_listed(takes)}' if takes else 'empty'}")
+    return said
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return ", ".join(f'"{name}"' for name in names)
+
+
+def _batches() -> Any:
+    from tasks import batches  # as above
+
+    return batches
+
+
+def _known(services: Services, batch_id: str) -> None:
+    try:
+        browsing.head(services.ledger, batch_id)
+    except KeyError:
+        raise Refused(404, f"there is no batch {batch_id!r}") from None
+
+
+def _url(request: Request, *parts: str) -> str:
+    return request.base + "".join(f"/{quote(part, safe='')}" for part in parts)
+
+
+def _query(request: Request) -> dict[str, str]:
+    return {name: values[0] for name, values in parse_qs(request.query).items()}
+
+
+def _number(request: Request, name: str, default: int, most: int = 2**62) -> int:
+    text = _query(request).get(name, str(default))
+    if not (text.isascii() and text.isdigit() and int(text[:20]) <= most):
+        raise InputError(f"{name} is {text!r}; it must be a whole number, at most {most}")
+    return int(text)
+
+
+def _state(text: str | None) -> State | None:
+    try:
+        return None if text is None else State(text)
+    except ValueError:
+        raise InputError(f"there is no state {text!r}; there are {', '.join(State)}") from None
+
+
+_ONE = "/api/batches/{batch_id}"
+
+API: tuple[Route, ...] = (
+    route("GET", "/api/batches", listing),
+    route("POST", "/api/batches", submit),
+    route("GET", _ONE, status),
+    route("GET", f"{_ONE}/images", images),
+    route("POST", f"{_ONE}/pause", _order("pause")),
+    route("POST", f"{_ONE}/cancel", _order("cancel")),
+    route("POST", f"{_ONE}/resume", _order("resume", ("budget_usd",))),
+    route("POST", f"{_ONE}/retry", _order("retry", ("only", "keys", "edit"))),
+    route("POST", f"{_ONE}/publish", _order("publish", ("keys",))),
+)

@@ -1,0 +1,1 @@
+"""The batch pages: as they are answered, and as a browser shows them."""
