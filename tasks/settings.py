@@ -49,6 +49,8 @@ SECRETS = frozenset(
 )
 """Variables whose values are never shown: keys, and URLs that carry passwords."""
 
+LOG_FORMATS = ("text", "json")
+
 VARIABLES = (
     "IMAGECHORD_REDIS_URL",
     "REDIS_URL",
@@ -126,6 +128,14 @@ class Settings:
     def database_url(self) -> str:
         """The ledger's SQLAlchemy URL."""
         return self.get("IMAGECHORD_DATABASE_URL") or f"sqlite:///{self.home / 'ledger.sqlite3'}"
+
+    @property
+    def logs_json(self) -> bool:
+        """Whether logs are JSON, one object a line. Raises ConfigurationError for a format that there is not."""
+        wanted = self.get("IMAGECHORD_LOG_FORMAT") or "text"
+        if wanted not in LOG_FORMATS:
+            raise ConfigurationError(f"IMAGECHORD_LOG_FORMAT={wanted!r} is not {' or '.join(LOG_FORMATS)}")
+        return wanted == "json"
 
     @property
     def webhook_base_url(self) -> str | None:

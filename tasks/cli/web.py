@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -12,12 +13,15 @@ from tasks.cli import options
 from tasks.cli.console import output, print_json
 from tasks.cluster import require_same_ledger
 from tasks.core.errors import ConfigurationError
+from tasks.core.log_lines import JsonLines
 from tasks.services import current_services
 from tasks.steps.log import without_secrets
 from tasks.web.door import require_token
 from tasks.web.server import addresses, open_server
 from tasks.web.site import site
 from tasks.web.wsgi import application
+
+logger = logging.getLogger(__name__)
 
 Host = Annotated[
     str,
@@ -58,24 +62,28 @@ def web(host: Host = "127.0.0.1", port: Port = 8000, json: options.Json = False)
     if services.settings.redis_url is None:
         raise ConfigurationError("imagechord web passes on to your workers what it is told: set IMAGECHORD_REDIS_URL")
     require_same_ledger(services)
-    _log()
+    _log(as_json=services.settings.logs_json)
     server = open_server(application(site()), host, port)
     webhooks = base_url and f"{base_url.rstrip('/')}/webhooks/"
     if json:
         print_json({"listens_on": list(addresses(server)), "webhooks": webhooks})
     else:
-        _announce(addresses(server), webhooks)
+        _announce(addresses(server), webhooks, as_json=services.settings.logs_json)
     server.run()
 
 
-def _announce(listens_on: Iterable[str], webhooks: str | None) -> None:
+def _announce(listens_on: Iterable[str], webhooks: str | None, *, as_json: bool) -> None:
+    """To whoever has started it, or as lines of the log."""
+    say = logger.info if as_json else partial(output.print, markup=False)
     for address in listens_on:
-        output.print(f"imagechord web listens on {address}", markup=False)
+        say(f"imagechord web listens on {address}")
     calls = f"providers call {webhooks}" if webhooks else "WEBHOOK_BASE_URL is not set, so providers are asked instead"
-    output.print(f"webhooks: {calls}", markup=False)
+    say(f"webhooks: {calls}")
 
 
-def _log() -> None:
+def _log(*, as_json: bool) -> None:
     logging.basicConfig(level=logging.INFO, format="[%(asctime)s: %(levelname)s] %(name)s: %(message)s")
     for handler in logging.getLogger().handlers:
         handler.addFilter(without_secrets)
+        if as_json:
+            handler.setFormatter(JsonLines())

@@ -17,6 +17,7 @@ from tasks.steps.ending import left_to_the_sweep, refill
 from tasks.steps.failing import fail
 from tasks.steps.later import gather, gather_late
 from tasks.steps.orphans import ImageStep
+from tasks.steps.subject import bind
 from tasks.steps.timing import timed
 
 logger = logging.getLogger(__name__)
@@ -36,6 +37,7 @@ def collect(services: Services, ticket: Ticket) -> None:
 
 
 def _complete(services: Services, ticket: Ticket, claim: Claim, job: Job) -> None:
+    bind(batch=claim.batch_id, sku=claim.key, model=claim.spec["alias"])
     try:
         # From when it was handed in: that is how long the picture took.
         with timed(services, StepName.GENERATE, claim.spec["alias"], since=job.submitted_at):

@@ -17,6 +17,7 @@ from tasks.steps.base import RetryLater
 from tasks.steps.ending import announce_if_resting, follow
 from tasks.steps.held import say_held
 from tasks.steps.outage import is_outage, it_lives, may_try
+from tasks.steps.subject import bind
 from tasks.steps.suspects import alone_if
 from tasks.steps.timing import timed
 
@@ -34,6 +35,7 @@ def deliver(services: Services, ticket: Ticket, step: StepName, act: Callable[[S
     delivery = load(services.ledger, ticket, step)
     if delivery is None:
         return
+    bind(batch=delivery.batch_id, sku=delivery.key, model=delivery.model)
     if delivery.stopped_by is not None:
         stop_delivery(services.ledger, delivery, step)
         announce_if_resting(services, delivery.batch_id)

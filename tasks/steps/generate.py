@@ -26,6 +26,7 @@ from tasks.steps.failing import as_step_errors, fail
 from tasks.steps.held import say_held
 from tasks.steps.later import goes_on, hand_in
 from tasks.steps.orphans import ImageStep
+from tasks.steps.subject import bind
 from tasks.steps.suspects import enter_alone, not_yet
 from tasks.steps.timing import timed
 from tasks.steps.turn import Outcome, Turn, turn
@@ -50,6 +51,7 @@ def generate(services: Services, mine: Turn, model: str, ticket: Ticket, task: A
         if isinstance(claimed, Stopped):
             _stop(services, claimed)
         if isinstance(claimed, Claim):
+            bind(batch=claimed.batch_id, sku=claimed.key)
             mine.outcome = Outcome.CALLED
             _settle(services, mine, claimed, task)
 
@@ -82,6 +84,7 @@ def _call(services: Services, claimed: Claim, task: Any) -> Bought:
 
 def _stop(services: Services, stopped: Stopped) -> NoReturn:
     """The image waits for money or for a person; whoever is the first to meet that takes the others along."""
+    bind(batch=stopped.batch_id, sku=stopped.key)
     if stopped.began:
         apply_holds(services.ledger, stopped.batch_id)
         say_held(services, stopped.batch_id)

@@ -20,6 +20,7 @@ from tasks.services import Services, current_services
 from tasks.steps.base import RetryLater
 from tasks.steps.ending import announce_if_resting
 from tasks.steps.slack_summary import send_once
+from tasks.steps.subject import bind
 
 
 def start(services: Services, batch_id: str) -> None:
@@ -82,5 +83,6 @@ def start_batch(self: Any, /, batch_id: str | None = None, **request: Any) -> st
     services = current_services()
     if batch_id is None:
         batch_id = take_in_order(services, request, self.request.id)
+    bind(batch=batch_id)
     begin(services, batch_id, self.request.retries)
     return batch_id

@@ -18,7 +18,7 @@ from prometheus_client.core import (
 from prometheus_client.exposition import choose_encoder
 
 from tasks.core import routing
-from tasks.core.errors import LedgerUnavailable
+from tasks.core.errors import ConfigurationError, LedgerUnavailable
 from tasks.core.limits import LimitState
 from tasks.core.observed import Observed
 from tasks.core.states import State
@@ -44,7 +44,7 @@ def families(services: Services) -> Iterator[Metric]:
     for source, read in (("ledger", _of_ledger), ("redis", _of_redis)):
         try:
             found = list(read(services))
-        except (LedgerUnavailable, redis.RedisError):
+        except (LedgerUnavailable, ConfigurationError, redis.RedisError):
             found = []
         up.add_metric([source], bool(found))
         yield from found
@@ -52,6 +52,8 @@ def families(services: Services) -> Iterator[Metric]:
 
 
 def _of_ledger(services: Services) -> Iterator[Metric]:
+    if not services.ledger_exists():
+        return
     figures = measure(services.ledger, services.settings.preferences.lease)
     yield _images(figures)
     yield from _money(figures)
