@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from re import Pattern
 
 from tasks.web.http import Request, Response
@@ -29,11 +29,15 @@ def route(method: str, path: str, handler: Handler) -> Route:
 
 
 def answer(site: Site, request: Request, routes: tuple[Route, ...]) -> Response:
-    """404 where there is nothing, 405 where there is something for another method."""
+    """404 where there is nothing, 405 where there is something for another method. HEAD is GET without the body."""
+    method = "GET" if request.method == "HEAD" else request.method
     allowed = set()
     for each in routes:
         if found := each.pattern.fullmatch(request.path):
-            if each.method == request.method:
-                return each.handler(site, request, **found.groupdict())
+            if each.method == method:
+                response = each.handler(site, request, **found.groupdict())
+                return replace(response, body=b"") if request.method == "HEAD" else response
             allowed.add(each.method)
-    return Response(405, {"Allow": ", ".join(sorted(allowed))}) if allowed else Response(404)
+    if allowed:
+        return Response(405, {"Allow": ", ".join(sorted(allowed))}, b"this is not done here so\n")
+    return Response(404, body=b"there is nothing here\n")

@@ -115,7 +115,7 @@ class Visit:
         return {
             "url": self.url,
             "here": self.here,
-            "asset": lambda name: self.url("static", name, v=files.version(name)),
+            "asset": lambda name: self.url("assets", name, v=files.version(name)),
             "language": language,
             "words": wording.words(language),
             "state_labels": report_wording.state_labels(language),
@@ -125,6 +125,7 @@ class Visit:
             "mends": report_wording.mends(language),
             "moment": lambda moment: look.moment(moment, self.zone),
             "form_fields": self.request.form_fields,
+            "signed_in": self.request.signed_in,
         }
 
 

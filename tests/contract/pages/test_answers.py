@@ -414,7 +414,7 @@ class TestFiles:
             ("contact_sheet.css", "text/css"),
             ("pages.js", "text/javascript"),
         ):
-            address = re.search(rf'"({BASE}/static/{re.escape(name)}\?v=\w+)"', html)
+            address = re.search(rf'"({BASE}/assets/{re.escape(name)}\?v=\w+)"', html)
             assert address
             file = visitor.get(address[1]).response
             assert file.headers["Content-Type"].startswith(kind)
@@ -423,7 +423,7 @@ class TestFiles:
     @pytest.mark.parametrize("name", ["..", "pages.py", "%2e%2e%2fvisit.py", "icons.html"])
     def test_nothing_else_is_served(self, visitor: Visitor, name: str) -> None:
         """Neither templates nor code."""
-        assert visitor.get(f"/static/{name}").status == 404
+        assert visitor.get(f"/assets/{name}").status == 404
 
 
 def test_a_batch_of_100_000_pictures_is_shown_in_100_ms(services: Services, visitor: Visitor) -> None:
