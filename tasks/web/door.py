@@ -99,7 +99,9 @@ def _has_cookie(headers: Mapping[str, str], token: str, now: datetime) -> bool:
         return False
     until, _, signature = found.value.partition(".") if found else ("", "", "")
     return (
-        _UNTIL.fullmatch(until) is not None and int(until) > now.timestamp() and _same(signature, _sign(token, until))
+        _UNTIL.fullmatch(until) is not None
+        and int(until) > now.timestamp()
+        and _same(signature, _signature(token, until))
     )
 
 
@@ -112,7 +114,7 @@ def _login(visit: Visit, token: str, now: datetime) -> Response:
     if not _same(visit.form.get("token", "").strip(), token):
         return visit.render("login.html", 401, following=following, wrong=True)
     until = str(int(now.timestamp()) + _VISIT_SECONDS)
-    cookie = _cookie(visit.request, f"{until}.{_sign(token, until)}", _VISIT_SECONDS)
+    cookie = _cookie(visit.request, f"{until}.{_signature(token, until)}", _VISIT_SECONDS)
     return Response(303, {"Location": visit.request.base + following, "Set-Cookie": cookie})
 
 
@@ -128,7 +130,7 @@ def _cookie(request: Request, value: str, seconds: int) -> str:
     return f"{COOKIE}={value}; Path={request.base or '/'}; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}"
 
 
-def _sign(token: str, until: str) -> str:
+def _signature(token: str, until: str) -> str:
     return hmac.new(token.encode(), f"imagechord visitor {until}".encode(), hashlib.sha256).hexdigest()
 
 

@@ -46,8 +46,9 @@ def blueprint(site: Site, guard: Callable[[View], View] | None = None) -> Bluepr
     def entered(path: str = "") -> FlaskResponse:
         return _answered(enter(site, _asked(path)))
 
+    page = guard(guarded) if guard else entered
     for rule in ("/", "/<path:path>"):
-        made.add_url_rule(rule, "site", guard(guarded) if guard else entered, methods=["GET", "POST"])
+        made.add_url_rule(rule, "site", page, methods=["GET", "POST"])
 
     @made.url_value_preprocessor  # called before any before_request of the host's
     def prepare(endpoint: str | None, _values: object) -> None:

@@ -76,16 +76,17 @@ def _json(folder: Path, body: bytes) -> Received:
     path = folder / "rows.jsonl"
     try:
         sent = json.loads(body, parse_float=str)
-        rows = sent.pop("rows", None) if isinstance(sent, dict) else None
+        options = sent if isinstance(sent, dict) else {}
+        rows = options.pop("rows", None)
         lines = [json.dumps(row, ensure_ascii=False) for row in rows] if isinstance(rows, list) else []
         path.write_bytes("\n".join(lines).encode())
     except (ValueError, RecursionError) as error:
         raise InputError(f"the body is not valid JSON: {error}") from error
+    if unknown := sorted(set(options) - set(OPTIONS)):
+        raise InputError(f"there is no option {', '.join(map(repr, unknown))}; there are {', '.join(OPTIONS)}")
     if not lines:
         raise InputError('the body has no "rows"; write it like {"template": "product_hero", "rows": [{"sku": "A-1"}]}')
-    if unknown := sorted(set(sent) - set(OPTIONS)):
-        raise InputError(f"there is no option {', '.join(map(repr, unknown))}; there are {', '.join(OPTIONS)}")
-    return path, {"name": "rows"} | sent
+    return path, {"name": "rows"} | options
 
 
 def _form(folder: Path, content_type: str, pieces: Iterable[bytes]) -> Received:
