@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from importlib import import_module
 from typing import Annotated
 
 import typer
@@ -59,6 +60,7 @@ def web(host: Host = "127.0.0.1", port: Port = 8000, json: options.Json = False)
         raise ConfigurationError("imagechord web passes on to your workers what it is told: set IMAGECHORD_REDIS_URL")
     require_same_ledger(services)
     _log()
+    import_module("tasks.batches")  # Celery: whoever submits first need not wait for it
     served = site()
     server = open_server(application(served), host, port, most_bytes(served))
     webhooks = base_url and f"{base_url.rstrip('/')}/webhooks/"

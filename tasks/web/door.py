@@ -67,7 +67,7 @@ def enter(site: Site, request: Request) -> Response:
 
 def _sent_to_login(request: Request) -> Response:
     """People are asked for the token, programs are told where it goes."""
-    if request.method == "GET" and "text/html" in request.headers.get("accept", ""):
+    if request.method in {"GET", "HEAD"} and "text/html" in request.headers.get("accept", ""):
         asked = request.path + (f"?{request.query}" if request.query else "")
         return Response(303, {"Location": f"{request.base}{_LOGIN}?next={quote(asked, safe='')}"})
     return Response(401, {"WWW-Authenticate": "Bearer"}, b"send the token: Authorization: Bearer ...\n")

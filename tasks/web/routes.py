@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from re import Pattern
 
 from tasks.web.http import Request, Response
@@ -29,14 +29,16 @@ def route(method: str, path: str, handler: Handler) -> Route:
 
 
 def answer(site: Site, request: Request, routes: tuple[Route, ...]) -> Response:
-    """404 where there is nothing, 405 where there is something for another method. HEAD is GET without the body."""
+    """404 where there is nothing, 405 where there is something for another method.
+
+    HEAD is as GET; whoever serves it leaves the body out.
+    """
     method = "GET" if request.method == "HEAD" else request.method
     allowed = set()
     for each in routes:
         if found := each.pattern.fullmatch(request.path):
             if each.method == method:
-                response = each.handler(site, request, **found.groupdict())
-                return replace(response, body=b"") if request.method == "HEAD" else response
+                return each.handler(site, request, **found.groupdict())
             allowed.add(each.method)
     if allowed:
         return Response(405, {"Allow": ", ".join(sorted(allowed))}, b"this is not done here so\n")

@@ -26,7 +26,7 @@ def application(site: Site, enter: Enter = enter) -> Application:
         status = HTTPStatus(response.status)
         headers = response.all_headers | {"Content-Length": str(len(response.body))}
         start_response(f"{status.value} {status.phrase}", list(headers.items()))
-        return [response.body]
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [response.body]
 
     return answer
 
