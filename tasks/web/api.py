@@ -54,6 +54,8 @@ def _answering(act: Callable[..., Response]) -> Handler:
             return _json(error.status, {"error": str(error), "problems": []})
         except InputError as error:
             return _json(422, {"error": str(error), "problems": list(getattr(error, "problems", ()))})
+        except RecursionError:
+            return _json(422, {"error": "what was sent is nested too deeply", "problems": []})
         except (ImagechordError, *_PASSING) as error:
             logger.warning("%s %s: %s: %s", request.method, request.path, type(error).__name__, error)
             # A setting is for whoever keeps the server to mend; the rest is for the caller to try again.
@@ -69,12 +71,12 @@ def submit(services: Services, request: Request) -> Response:
 
     ``Idempotency-Key`` makes a second request the first one's batch.
     """
-    with received(services.settings, request) as (path, options):
+    with received(services.settings, request) as (source, options):
         if key := request.headers.get("idempotency-key"):
             options["idempotency_key"] = key
         if "template" not in options:
             raise InputError("say which template the rows are for: template=product_hero")
-        batch_id = _batches().submit(path, **options)
+        batch_id = _batches().submit(source, **options)
     urls = {"status_url": _url(request, "api", "batches", batch_id), "page_url": _url(request, "batches", batch_id)}
     return _json(202, {"id": batch_id, **urls}, {"Location": urls["status_url"]})
 
@@ -139,7 +141,7 @@ def _said(request: Request, takes: tuple[str, ...]) -> dict[str, Any]:
     body = b"".join(request.pieces(_LONGEST_ORDER_BYTES))
     try:
         said = json.loads(body or b"{}", parse_float=str)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise InputError(f"the body is not valid JSON: {error}") from error
     if not isinstance(said, dict) or not said.keys() <= set(takes):
         raise InputError(f"the body must be {'a JSON object with ' + ', '.join(takes) if takes else 'empty'}")

@@ -1,4 +1,4 @@
-"""The rows that somebody sends with a request, as a file that nobody else can name."""
+"""The rows that somebody sends with a request. A file goes to the disk as it comes, where nobody else can name it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from tasks.core.errors import ConfigurationError, InputError
-from tasks.core.request import OPTIONS, from_text
+from tasks.core.request import OPTIONS, SentRows, from_text
 from tasks.settings import Settings
 from tasks.web.http import Refused, Request
 
@@ -34,7 +34,7 @@ _MOST_FIELDS = 100
 _NAME_CHARS = 50
 """A name on a disk has 255 bytes."""
 
-Received = tuple[Path, dict[str, Any]]
+Received = tuple[Path | SentRows, dict[str, Any]]
 
 
 def most_bytes_of_rows(settings: Settings) -> int:
@@ -44,7 +44,7 @@ def most_bytes_of_rows(settings: Settings) -> int:
 
 @contextmanager
 def received(settings: Settings, request: Request) -> Iterator[Received]:
-    """The rows as a file, for the length of the block, and the options of the batch.
+    """The rows, or a file of them for the length of the block, and the options of the batch.
 
     The file is alone in its folder, and rows may only name pictures beside it to start from: a sender can read none of
     the server's. Raises InputError for options or a body that cannot be meant, Refused for one that is too large or
@@ -57,7 +57,7 @@ def received(settings: Settings, request: Request) -> Iterator[Received]:
         if kind == "multipart/form-data":
             yield _form(folder, request.headers["content-type"], request.pieces(most_bytes))
         elif kind == "application/json":
-            yield _json(folder, b"".join(request.pieces(min(most_bytes, LARGEST_JSON_BYTES))))
+            yield _json(b"".join(request.pieces(min(most_bytes, LARGEST_JSON_BYTES))))
         elif kind in _ENDINGS:
             yield _file(folder / f"rows{_ENDINGS[kind]}", request.pieces(most_bytes), request.query)
         else:
@@ -71,22 +71,19 @@ def _file(path: Path, pieces: Iterable[bytes], query: str) -> Received:
     return path, from_text(dict(parse_qsl(query)))
 
 
-def _json(folder: Path, body: bytes) -> Received:
+def _json(body: bytes) -> Received:
     """``{"template": …, "rows": [{…}, …]}`` with any other option. Numbers with a point stay as they are written."""
-    path = folder / "rows.jsonl"
     try:
         sent = json.loads(body, parse_float=str)
-        options = sent if isinstance(sent, dict) else {}
-        rows = options.pop("rows", None)
-        lines = [json.dumps(row, ensure_ascii=False) for row in rows] if isinstance(rows, list) else []
-        path.write_bytes("\n".join(lines).encode())
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise InputError(f"the body is not valid JSON: {error}") from error
+    options = sent if isinstance(sent, dict) else {}
+    rows = options.pop("rows", None)
     if unknown := sorted(set(options) - set(OPTIONS)):
         raise InputError(f"there is no option {', '.join(map(repr, unknown))}; there are {', '.join(OPTIONS)}")
-    if not lines:
+    if not isinstance(rows, list) or not rows:
         raise InputError('the body has no "rows"; write it like {"template": "product_hero", "rows": [{"sku": "A-1"}]}')
-    return path, {"name": "rows"} | options
+    return SentRows(rows), options
 
 
 def _form(folder: Path, content_type: str, pieces: Iterable[bytes]) -> Received:
