@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from functools import partial
+from importlib import import_module
 from typing import Annotated
 
 import typer
@@ -16,7 +17,7 @@ from tasks.core.errors import ConfigurationError
 from tasks.core.log_lines import JsonLines
 from tasks.services import current_services
 from tasks.steps.log import without_secrets
-from tasks.web.door import require_token
+from tasks.web.door import most_bytes, require_token
 from tasks.web.server import addresses, open_server
 from tasks.web.site import site
 from tasks.web.wsgi import application
@@ -33,7 +34,7 @@ Port = Annotated[
 
 
 def web(host: Host = "127.0.0.1", port: Port = 8000, json: options.Json = False) -> None:
-    """Serve the batch pages, the API and the webhooks that providers call, until Ctrl-C.
+    """Serve the batch pages, the API and webhooks, until Ctrl-C.
 
     Pages and API are for whoever has IMAGECHORD_WEB_TOKEN: programs send it as "Authorization: Bearer TOKEN", people
     type it once.
@@ -54,7 +55,7 @@ def web(host: Host = "127.0.0.1", port: Port = 8000, json: options.Json = False)
 
     Environment:
         IMAGECHORD_REDIS_URL, REDIS_URL, IMAGECHORD_HOME, IMAGECHORD_DATABASE_URL
-        WEBHOOK_BASE_URL, WEBHOOK_SECRET, IMAGECHORD_WEB_TOKEN
+        WEBHOOK_BASE_URL, WEBHOOK_SECRET, IMAGECHORD_WEB_TOKEN, IMAGECHORD_LOG_FORMAT
     """
     services = current_services()
     base_url = services.settings.webhook_base_url
@@ -63,7 +64,9 @@ def web(host: Host = "127.0.0.1", port: Port = 8000, json: options.Json = False)
         raise ConfigurationError("imagechord web passes on to your workers what it is told: set IMAGECHORD_REDIS_URL")
     require_same_ledger(services)
     _log(as_json=services.settings.logs_json)
-    server = open_server(application(site()), host, port)
+    import_module("tasks.batches")  # Celery: whoever submits first need not wait for it
+    served = site()
+    server = open_server(application(served), host, port, most_bytes(served))
     webhooks = base_url and f"{base_url.rstrip('/')}/webhooks/"
     if json:
         print_json({"listens_on": list(addresses(server)), "webhooks": webhooks})

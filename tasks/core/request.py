@@ -12,6 +12,11 @@ from tasks.core.errors import InputError
 from tasks.core.money import usd_micros
 from tasks.core.redaction import redacted
 
+
+class SentRows(list[Mapping[str, Any]]):
+    """Rows from elsewhere: what they name is no file of this machine."""
+
+
 Source = str | Path | Iterable[Mapping[str, Any]]
 
 PRIORITIES = ("low", "normal", "high")

@@ -56,7 +56,7 @@ class QuietWorker(_program.Worker):  # type: ignore[misc]
         as_json = current_services().settings.logs_json
         if as_json:
             _program.safe_say = _say
-            warnings.showwarning = _warn
+            warnings.showwarning = _warn  # type: ignore[assignment]  # what else Python tells is not needed
         super().on_before_init(quiet=quiet or as_json, **options)
 
 
@@ -77,5 +77,5 @@ def _say(message: str, _stream: Any = None, level: int = logging.INFO) -> None:
     os.write(2, f"{JsonLines(subject).format(record)}\n".encode())
 
 
-def _warn(message: Warning | str, category: type[Warning], filename: str, line_no: int, *_more: Any) -> None:
-    _say(f"{filename}:{line_no}: {category.__name__}: {message}", level=logging.WARNING)
+def _warn(message: Warning | str, category: type[Warning], filename: str, lineno: int, *_more: Any) -> None:
+    _say(f"{filename}:{lineno}: {category.__name__}: {message}", level=logging.WARNING)

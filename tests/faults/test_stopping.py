@@ -69,7 +69,7 @@ def test_told_twice(make_stack: MakeStack, api: AnycapApi, pool: str, signals: t
     worker.process.wait(GONE_WITHIN_SECONDS)
     assert not answer.is_set()
     stack.start_worker("second")
-    stack.wait(batch_id, 40)
+    stack.wait(batch_id, 90)
     answer.set()
     check_taken_over(stack, api, batch_id)
 
@@ -82,7 +82,7 @@ def test_told_once_and_too_slow(make_stack: MakeStack, api: AnycapApi) -> None:
     worker.process.wait(GONE_WITHIN_SECONDS)
     assert "it is not done after 1 s" in worker.words
     stack.start_worker("second")
-    stack.wait(batch_id, 40)
+    stack.wait(batch_id, 90)
     answer.set()
     check_taken_over(stack, api, batch_id)
 
@@ -104,7 +104,7 @@ def test_stopping_without_a_broker(make_stack: MakeStack, api: AnycapApi) -> Non
     assert set(stack.states(batch_id).values()) == {State.GENERATED}
     stack.valkey.__enter__()
     stack.start_worker("second")
-    stack.wait(batch_id, 40)
+    stack.wait(batch_id, 90)
     assert set(stack.states(batch_id).values()) == {State.PUBLISHED}
     assert len(api.charges) == len(NAMES)
 
@@ -124,6 +124,6 @@ def test_messages_in_hand_are_not_lost_with_it(make_stack: MakeStack, api: Anyca
         worker.process.send_signal(signal.SIGQUIT)
         worker.process.wait(GONE_WITHIN_SECONDS)
         stack.start_worker("second")
-        stack.wait(batch_id, 40)
+        stack.wait(batch_id, 90)
     assert set(stack.states(batch_id).values()) == {State.PUBLISHED}
     assert len(api.charges) == len(names)

@@ -12,7 +12,6 @@ from typing import Any
 from urllib.parse import parse_qs, quote, urlencode
 
 import jinja2
-from redis.exceptions import RedisError
 
 from tasks.core.errors import ConfigurationError, ImagechordError, InputError
 from tasks.core.money import format_usd
@@ -125,6 +124,7 @@ class Visit:
             "mends": report_wording.mends(language),
             "moment": lambda moment: look.moment(moment, self.zone),
             "form_fields": self.request.form_fields,
+            "signed_in": self.request.signed_in,
         }
 
 
@@ -151,7 +151,7 @@ def page(answer: Callable[..., Response]) -> Handler:
         try:
             visit = Visit(site.services(), request)
             return _answered(answer, visit, names)
-        except (ImagechordError, RedisError) as error:  # no ledger, no settings
+        except ImagechordError as error:  # no ledger, no settings
             logger.warning("%s %s: %s: %s", request.method, request.path, type(error).__name__, error)
             return Response(503, {"Retry-After": "10"}, f"{error}\n".encode())
 
