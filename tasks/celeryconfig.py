@@ -92,7 +92,8 @@ worker_consumer = "tasks.steps.consumer:LimitedConsumer"
 worker_pool = "threads"
 worker_concurrency = _concurrency
 worker_hijack_root_logger = True
-worker_redirect_stdouts = False
+worker_log_color = False if _settings.logs_json else None  # None: on a terminal
+worker_redirect_stdouts = _settings.logs_json  # then what others print is a line of the log, too
 
 timezone = _settings.preferences.timezone
 enable_utc = True

@@ -39,7 +39,7 @@ GROUPS = (
             Variable("IMAGECHORD_HOME", "Folder of state and staging.", "./.imagechord"),
             Variable("IMAGECHORD_OUTPUT", "Folder of reports, and of pictures where no bucket is set.", "./output"),
             Variable("IMAGECHORD_CONFIG", "Folder whose TOML files go over the shipped ones, key by key.", "./config"),
-            Variable("IMAGECHORD_LOG_FORMAT", "How workers log: text or json.", "json"),
+            Variable("IMAGECHORD_LOG_FORMAT", "How worker, beat and web log: text or json.", "json"),
         ),
     ),
     Group(

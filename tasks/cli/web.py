@@ -86,6 +86,7 @@ def _announce(listens_on: Iterable[str], webhooks: str | None, *, as_json: bool)
 
 def _log(*, as_json: bool) -> None:
     logging.basicConfig(level=logging.INFO, format="[%(asctime)s: %(levelname)s] %(name)s: %(message)s")
+    logging.captureWarnings(True)
     for handler in logging.getLogger().handlers:
         handler.addFilter(without_secrets)
         if as_json:

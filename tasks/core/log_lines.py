@@ -20,7 +20,7 @@ def _nothing(_record: logging.LogRecord) -> Mapping[str, Any]:
 class JsonLines(logging.Formatter):
     """``time`` (RFC 3339, UTC), ``level``, ``logger``, ``message``, what ``about`` knows, and perhaps ``exception``.
 
-    No secret is on the line, and no line break.
+    No secret is on the line, no line break, and nothing but ASCII, which every stream takes.
     """
 
     def __init__(self, about: About = _nothing) -> None:
@@ -40,4 +40,9 @@ class JsonLines(logging.Formatter):
         trace = record.exc_text or (self.formatException(record.exc_info) if record.exc_info else record.stack_info)
         if trace:
             line["exception"] = trace
-        return redacted(json.dumps(line, default=str))
+        return json.dumps({name: _clean(value) for name, value in line.items()})
+
+
+def _clean(value: object) -> object:
+    """Before it is JSON: a secret of digits only, say, would leave none."""
+    return value if isinstance(value, int | None) else redacted(str(value))

@@ -62,8 +62,8 @@ def measure(ledger: Ledger, expires: timedelta) -> Figures:
         return Figures(
             images=images,
             calls=calls,
-            batches=dict(connection.execute(_PHASES).tuples().all()),
-            holds=dict(connection.execute(_HOLDS).tuples().all()),
+            batches=dict(connection.execute(_PHASES).all()),
+            holds=dict(connection.execute(_HOLDS).all()),
             untold_events=connection.scalar(_UNTOLD) or 0,
             open_jobs=connection.scalar(_JOBS) or 0,
             workers=len(queues),

@@ -15,16 +15,13 @@ _PLAIN = logging.Formatter()
 
 
 class QuietLog(bootsteps.Step):
-    """Takes two things out of Celery's log, before the first task runs, and every secret out of everybody's."""
+    """Takes two things out of Celery's log, before the first task runs."""
 
     def __init__(self, worker: Any, **_options: Any) -> None:
         super().__init__(worker)
         logging.getLogger("celery.backends.redis").addFilter(_is_no_expected_end)
         for name in ("celery.worker.strategy", "celery.app.trace"):
             logging.getLogger(name).addFilter(_is_no_routine_sweep)
-        # At the handlers: libraries tell their loggers what they send, and records of those below pass no filter above.
-        for handler in (*logging.getLogger().handlers, *logging.getLogger("celery.task").handlers):
-            handler.addFilter(without_secrets)
 
 
 def _is_no_expected_end(record: logging.LogRecord) -> bool:

@@ -26,7 +26,7 @@ _program: Any = worker_program
 
 
 class Log(_Logging):  # type: ignore[misc]
-    """Celery's set-up of its logs. Raises ConfigurationError for a format that there is not."""
+    """Celery's set-up of its logs, which lets no secret through."""
 
     _worker = ""
 
@@ -38,6 +38,7 @@ class Log(_Logging):  # type: ignore[misc]
     def setup_handlers(self, logger: logging.Logger, *args: Any, **options: Any) -> Any:
         """What Celery calls for each logger that it gives a handler."""
         made = super().setup_handlers(logger, *args, **options)
+        # At the handlers: libraries tell their loggers what they send, and records of those below pass no filter above.
         for handler in logger.handlers:
             handler.addFilter(without_secrets)
             if current_services().settings.logs_json:

@@ -11,7 +11,7 @@ from sqlalchemy import func, insert, literal, select, text, update
 from tasks.core.states import State
 from tasks.ledger import submitting
 from tasks.ledger.engine import Ledger
-from tasks.ledger.schema import batch, image
+from tasks.ledger.schema import attempt, batch, image
 from tests.contract.ledger.scene import MODEL, OTHER_MODEL, new_batch, planned
 
 _CHUNK = 1000
@@ -54,6 +54,15 @@ def enlarge(ledger: Ledger, batch_id: str, times: int) -> None:
             again = select(*copied).where(image.c.batch_id == batch_id, image.c.id <= last)
             connection.execute(insert(image).from_select(columns, again))
         connection.execute(update(batch).where(batch.c.id == batch_id).values(total=batch.c.total * times))
+
+
+def add_calls(ledger: Ledger) -> None:
+    """One call for each image, ended and paid."""
+    given = {"number": literal(1), "worker_id": literal("worker"), "cost_usd_micros": literal(5_000)}
+    taken = {name: image.c[name] for name in ("dispatch_no", "fence", "model")}
+    values = {"image_id": image.c.id, "started_at": image.c.created_at, **given, **taken}
+    with ledger.write() as connection:
+        connection.execute(insert(attempt).from_select(list(values), select(*values.values())))
 
 
 def _rows(numbers: range, size: int) -> Iterator[dict[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -24,6 +24,7 @@ from tasks.ledger import (
     keeping,
     leases,
     limiting,
+    measuring,
     reading,
     referring,
     releasing,
@@ -225,6 +226,24 @@ def test_a_page_of_pictures_is_not_searched_for_in_other_batches(large: Ledger) 
     assert 0 < _touched_by(large, lambda: browsing.arrivals(large, "b-9", shown)) < pages / 3
     planned = Wanted(State.PLANNED)
     assert 0 < _touched_by(large, lambda: browsing.matching(large, "b-9", shown, planned)) < pages / 3
+
+
+def _figures(ledger: Ledger) -> object:
+    return measuring.measure(ledger, timedelta(seconds=15))
+
+
+@pytest.mark.parametrize("table", ["imagechord_image", "imagechord_attempt"])
+def test_figures_are_counted_in_an_index_alone(scene: Scene, table: str) -> None:
+    """On SQLite: all rows are counted, and none of them is read."""
+    (plan,) = [line for line in _plans(scene.ledger, lambda: _figures(scene.ledger), table) if table in line]
+    assert "USING COVERING INDEX" in plan
+
+
+def test_figures_of_a_large_table_touch_few_pages_of_it(large: Ledger) -> None:
+    """On PostgreSQL likewise, which takes an index that is small for what it covers."""
+    with large.read() as connection:
+        pages = connection.scalar(text("SELECT relpages FROM pg_class WHERE relname = 'imagechord_image'"))
+    assert 0 < _touched_by(large, lambda: _figures(large)) < pages / 10
 
 
 def _pages_touched(ledger: Ledger, ask: Callable[[Connection, str], object]) -> int:
