@@ -18,6 +18,7 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import func, select
 
+from tasks.core.routing import CONTROL_QUEUE, START_BATCH
 from tasks.core.states import State
 from tasks.ledger.schema import batch
 from tests.integration.programs import CELERY
@@ -40,6 +41,9 @@ SECRETS = {
 }
 NAMES = [f"cup-{number}" for number in range(30)]
 REFUSED = "cup-7"
+SUPPLIER = "the-supplier-s-name"
+SENT = {"rows": [{"sku": "A-1", "name": "cup", "supplier": SUPPLIER}], "template": "tiny", "model": "none-such"}
+HIDDEN = (PASSWORD, *SECRETS.values(), "secret-of-anycap", SUPPLIER)
 IMAGE = 4
 """The id of cup-3: there is no other batch."""
 
@@ -92,6 +96,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
         wait_until(lambda: "Events of group {task} enabled" in stack.workers[0].words, what="events for Flower")
         batch_id = stack.submit(rows(NAMES), model="paced", name="Spring 2026")
         stack.start(batch_id)
+        stack.shop.send_task(START_BATCH, kwargs=SENT, queue=CONTROL_QUEUE)
         yield Watched(stack, batch_id, flower, web)
 
 
@@ -112,6 +117,16 @@ def test_flower_shows_whose_picture_a_task_is_about(watched: Watched) -> None:
     assert label in page
 
 
+def test_flower_shows_what_a_batch_is_asked_for_with(watched: Watched) -> None:
+    """By another code base, with rows: how many they are."""
+
+    def asked() -> set[str]:
+        shown = requests.get(f"{watched.flower}/api/tasks", params={"taskname": START_BATCH}, timeout=10).json()
+        return {task["kwargs"] for task in shown.values()}
+
+    wait_until(lambda: "1 rows, template='tiny', model='none-such'" in asked(), what="the other batch in Flower")
+
+
 def test_flower_shows_no_secret(watched: Watched) -> None:
     """On none of its pages, nor in what they are made of: the broker's password, keys, prompts."""
     wait_until(lambda: tasks_in_flower(watched), what="a task in Flower")
@@ -122,7 +137,7 @@ def test_flower_shows_no_secret(watched: Watched) -> None:
     for page in pages:
         answer = requests.get(watched.flower + page, timeout=30)
         assert answer.status_code == 200, page
-        for secret in (PASSWORD, *SECRETS.values(), "secret-of-anycap", "A small picture"):
+        for secret in (*HIDDEN, "A small picture"):
             assert secret not in answer.text, page
     assert "redis://" in requests.get(f"{watched.flower}/broker", timeout=10).text
 
@@ -165,6 +180,7 @@ def test_metrics_say_what_the_ledger_says(watched: Watched) -> None:
     assert value(families, "imagechord_queue_messages", queue="imagechord.paced") == 0
     assert value(families, "imagechord_queue_workers", queue="imagechord.paced") == 1
     assert value(families, "imagechord_batches", phase="started") == 1
+    assert value(families, "imagechord_batches", phase="refused") == 1
     assert watched.batch_id not in str(families)
 
 
@@ -204,5 +220,5 @@ def test_logs_are_json_and_say_what_they_are_about(watched: Watched) -> None:
 def test_no_secret_is_in_the_logs(watched: Watched) -> None:
     """As in text logs."""
     for name in ("one", "beat", "web", "flower"):
-        for secret in (PASSWORD, *SECRETS.values(), "secret-of-anycap"):
+        for secret in HIDDEN:
             assert secret not in watched.log(name), name
