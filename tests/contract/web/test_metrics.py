@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -23,6 +26,7 @@ from tasks.web.site import Site
 from tests.contract.ledger.scene import MODEL, PRICE, Scene
 from tests.scraped import value
 
+PROJECT = Path(__file__).parents[3]
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 LABELS = {"model", "state", "phase", "reason", "queue", "name", "limit", "step", "outcome", "le", "what", "source"}
 """All there are, but for the version: each has a few values, however many batches there have been."""
@@ -150,6 +154,24 @@ def test_a_broker_that_is_away_is_one_of_the_metrics(services: Services, tmp_pat
     assert value(found, "imagechord_source_up", source="redis") == 0
     assert value(found, "imagechord_images", model=MODEL, state="published") == 1
     assert "imagechord_queue_messages" not in {family.name for family in found}
+
+
+WITHOUT = """
+import sys
+sys.modules["prometheus_client"] = None  # as if it were not there
+from tasks.web.addresses import respond
+from tasks.web.http import Request
+from tasks.web.site import site
+print(respond(site(), Request("GET", {}, lambda _most: b"", "/metrics")))
+"""
+
+
+def test_without_the_package_the_answer_names_it(tmp_path: Path) -> None:
+    """The rest of the site does not need it."""
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT), "IMAGECHORD_HOME": str(tmp_path)}
+    ran = subprocess.run([sys.executable, "-c", WITHOUT], env=environment, capture_output=True, text=True, check=True)
+    assert "status=501" in ran.stdout
+    assert "imagechord[web]" in ran.stdout
 
 
 class Clock:
