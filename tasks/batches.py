@@ -162,7 +162,7 @@ def _ledger_with(batch_id: str) -> Ledger:
     require_same_ledger(current_services())
     ledger = current_services().ledger
     if reading.find_batch(ledger, batch_id).id != batch_id:
-        raise InputError(f"{batch_id!r} is not the whole id of a batch")
+        raise InputError(f"{batch_id!r} is not the whole id of a batch; give it as submit() returned it")
     return ledger
 
 

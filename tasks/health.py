@@ -17,6 +17,7 @@ from tasks.core import routing
 from tasks.core.errors import ConfigurationError, StepError
 from tasks.core.health import Health
 from tasks.core.retirement import has_retired, notice
+from tasks.core.standard_webhooks import sign
 from tasks.ledger import leases
 from tasks.ledger.engine import Ledger, parse_database_url
 from tasks.ledger.migrate import HEAD, current_revision
@@ -44,6 +45,7 @@ def check_all(services: Services) -> Iterator[Health]:
         yield _off_without_key(services, provider(services, name))
     yield from retirement(services)
     yield webhooks(services)
+    yield signing(services)
     yield staging(services)
     yield public(services)
     yield cms(services)
@@ -89,6 +91,16 @@ def webhooks(services: Services) -> Health:
         mend = "set WEBHOOK_BASE_URL and WEBHOOK_SECRET, and start: imagechord web"
         return Health("webhooks", "off", "no WEBHOOK_BASE_URL: providers are asked what has become of their jobs", mend)
     return Health("webhooks", "ok", f"providers are to call {base_url}")
+
+
+@_guarded("signing")
+def signing(services: Services) -> Health:
+    """Whether a batch's webhook could be told signed events; where it leads is each batch's own matter."""
+    secret = services.settings.get("WEBHOOK_SECRET")
+    if secret is None:
+        return Health("signing", "off", "no WEBHOOK_SECRET: run --webhook is refused", "imagechord init makes one up")
+    sign(secret, "evt_0", 0, b"")
+    return Health("signing", "ok", "run --webhook tells signed events (WEBHOOK_SECRET)")
 
 
 def retirement(services: Services) -> Iterator[Health]:

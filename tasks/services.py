@@ -309,7 +309,10 @@ class Services:
 
         secret = self.settings.get("WEBHOOK_SECRET")
         if secret is None:
-            raise ConfigurationError("WEBHOOK_SECRET is not set: what webhooks are told could not be signed")
+            raise ConfigurationError(
+                "WEBHOOK_SECRET is not set: what webhooks are told could not be signed; set it to what it is where "
+                "batches are submitted"
+            )
         allow_private = self.settings.preferences.allow_private_webhook_urls
         return Webhooks(secret, self.ledger.identity(), allow_private=allow_private)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tasks.cli.manual import EXIT_CODES
 from tasks.core import errors
+from tasks.core.dispatch import StepName
 from tasks.core.errors import ErrorClass, ImagechordError, StepError
 from tasks.core.going_on import command
 from tasks.core.holds import MEANS, Reason
@@ -26,6 +27,8 @@ _MANY = 50
 
 _BUYING_ALONE = {ErrorClass.NO_IMAGE, ErrorClass.REFUSED}
 _DELIVERING_ALONE = {ErrorClass.POISON}
+
+_STEPS: tuple[tuple[Decide, StepName], ...] = ((after_generate, StepName.GENERATE), (after_delivery, StepName.PATCH))
 
 _OPENING = """\
 # When something goes wrong
@@ -115,20 +118,20 @@ def _times(waits: list[float]) -> str:
 
 
 def _then(word: ErrorClass) -> str:
-    ends = {_end(after_generate, word), _end(after_delivery, word)} - {None}
-    commands = [_command(end, word) for end in sorted(ends) if end is not None]
-    return f" Then: {' or '.join(f'`{each}`' for each in commands)}." if commands else ""
+    told = dict.fromkeys(filter(None, (_goes_on(decide, step, word) for decide, step in _STEPS)))
+    return f" Then: {' or '.join(f'`{each}`' for each in told)}." if told else ""
 
 
-def _end(decide: Decide, word: ErrorClass) -> State | None:
+def _goes_on(decide: Decide, step: StepName, word: ErrorClass) -> str | None:
+    """The command for a picture that has failed with this class for good, if it can meet it in that step."""
     if word in (_DELIVERING_ALONE if decide is after_generate else _BUYING_ALONE):
         return None
-    return decide(Failure(word, attempts=_MANY, unknowns=_MANY, unsent=_MANY), RetryRules()).end
+    end = decide(Failure(word, attempts=_MANY, unknowns=_MANY, unsent=_MANY), RetryRules()).end
+    return None if end is None else _command(end, word, step)
 
 
-def _command(state: State, word: str) -> str | None:
-    group = FailureGroup(state, word, "", "", 1, ())
-    told = command(group, "BATCH")
+def _command(state: State, word: str, step: str = "") -> str | None:
+    told = command(FailureGroup(state, word, step, "", 1, ()), "BATCH")
     return None if told is None else told.replace(" BATCH", "")
 
 

@@ -49,7 +49,7 @@ COMMANDS = (
     Command("templates", "Look", "tasks.cli.templates", "List the prompt templates and the columns that feed them."),
     Command("init", "Set up", "tasks.cli.init", "Write a folder to begin in: settings, prompts, a sample."),
     Command("doctor", "Set up", "tasks.cli.doctor", "Check every component and say what to set; spends nothing."),
-    Command("web", "Set up", "tasks.cli.web", "Serve the webhooks that providers call, until Ctrl-C."),
+    Command("web", "Set up", "tasks.cli.web", "Serve the batch pages, the API and webhooks, until Ctrl-C."),
     Command("migrate", "Set up", "tasks.cli.migrate", "Bring the ledger's database to this version."),
 )
 
@@ -57,8 +57,8 @@ _EPILOG = """\
 Exit codes: 0 all published; 1 finished with failures; 2 bad input or configuration, nothing was started; 3 something \
 waits for you; 130 interrupted.
 
-'imagechord help COMMAND' is a command's manual page. --json prints one JSON document, also of an error; --debug shows \
-an error's traceback; either may stand anywhere."""
+'imagechord help COMMAND' is a command's manual page. --json prints one JSON document, also of an error; --debug, \
+wherever it stands, shows an error's traceback."""
 
 
 def build(wanted: str | None = None) -> typer.Typer:

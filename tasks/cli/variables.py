@@ -89,7 +89,7 @@ GROUPS = (
             Variable(
                 "CMS_HOOK",
                 "Or a function of yours that is called instead of a CMS, as module:function.",
-                "shop:publish",
+                "shop.catalogue:picture_published",
             ),
         ),
     ),

@@ -29,7 +29,7 @@ Port = Annotated[
 
 
 def web(host: Host = "127.0.0.1", port: Port = 8000, json: options.Json = False) -> None:
-    """Serve the batch pages, the API and the webhooks that providers call, until Ctrl-C.
+    """Serve the batch pages, the API and webhooks, until Ctrl-C.
 
     Pages and API are for whoever has IMAGECHORD_WEB_TOKEN: programs send it as "Authorization: Bearer TOKEN", people
     type it once.

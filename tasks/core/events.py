@@ -129,7 +129,7 @@ def checked_url(url: str, *, allow_private: bool) -> str:
     if parts.username is not None:
         raise InputError("the webhook's URL holds a user or a password; what comes from us is known by its signature")
     if len(url) > _URL_CHARS:
-        raise InputError(f"the webhook's URL has more than {_URL_CHARS} characters")
+        raise InputError(f"the webhook's URL has more than {_URL_CHARS} characters; give it a shorter one")
     if scheme == "http" and not allow_private:
         raise InputError(f"the webhook's URL begins with http, not https; {_ALLOW}")
     if _is_forbidden(host, secure=scheme == "https", allow_private=allow_private):

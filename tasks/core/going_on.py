@@ -42,11 +42,16 @@ class Way(Enum):
     BY_ITSELF = auto()  # later
 
 
-def way_on(state: State, error_class: str) -> Way:
-    """The way for pictures in one of the states that :class:`FailureGroup` has."""
+def way_on(state: State, error_class: str, step: str | None) -> Way:
+    """The way for pictures in one of the states that :class:`FailureGroup` has, and that have met this in a step."""
     if state is State.HELD:
         return _OF_HELD.get(error_class, Way.RESUME)
-    return Way.EDIT if error_class in _HOPELESS else Way.RETRY
+    return Way.EDIT if _hopeless(error_class, step) else Way.RETRY
+
+
+def _hopeless(error_class: str, step: str | None) -> bool:
+    """Whether only another picture would do. What the CMS refuses is mended there: the picture is paid for."""
+    return error_class in _HOPELESS and step != StepName.PATCH
 
 
 _OF_HELD: dict[str, Way] = {
@@ -71,7 +76,7 @@ def command(group: FailureGroup, batch_id: str) -> str | None:
         Way.RAISE_BUDGET: f"imagechord resume {batch_id} --budget USD",
         Way.PUBLISH: f"imagechord publish {batch_id}",
     }
-    return commands.get(way_on(group.state, group.error_class))
+    return commands.get(way_on(group.state, group.error_class, group.step))
 
 
 def first_to_tell(summary: BatchSummary) -> FailureGroup | None:
@@ -91,12 +96,10 @@ def _urgency(group: FailureGroup) -> int:
 
 
 def worth_retrying(summary: BatchSummary) -> bool:
-    """Whether something has failed that may succeed when it is tried again as it is.
-
-    What the CMS refuses may: a record that is missing there is made there, and the picture is paid for.
-    """
-    failed = [group for group in summary.failures if group.state is State.FAILED]
-    return any(group.error_class not in _HOPELESS or group.step == StepName.PATCH for group in failed)
+    """Whether something has failed that may succeed when it is tried again as it is."""
+    return any(
+        group.state is State.FAILED and not _hopeless(group.error_class, group.step) for group in summary.failures
+    )
 
 
 def rerun(summary: BatchSummary, held_by: Collection[str], *, budget_grows: bool) -> Rerun:

@@ -86,7 +86,7 @@ class Request:
         if self.priority not in PRIORITIES:
             raise InputError(f"unknown priority {self.priority!r}; there are {', '.join(PRIORITIES)}")
         if len(self.idempotency_key or "") > _KEY_CHARS:
-            raise InputError(f"the idempotency key has more than {_KEY_CHARS} characters")
+            raise InputError(f"the idempotency key has more than {_KEY_CHARS} characters; shorten it")
         _ = self.budget_usd_micros
 
     @property

@@ -67,7 +67,9 @@ def _key(secret: str) -> bytes:
         try:
             key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
         except ValueError as error:
-            raise ConfigurationError("a webhook secret begins with whsec_ and goes on in no base64") from error
+            raise ConfigurationError(
+                "a webhook secret begins with whsec_ and goes on in no base64; copy it again, on one line"
+            ) from error
     if not key:
-        raise ConfigurationError("a webhook secret is empty")
+        raise ConfigurationError("a webhook secret is empty behind whsec_; copy it again")
     return key

@@ -30,7 +30,9 @@ def current_revision(ledger: Ledger) -> str | None:
             found = connection.scalar(text(f"SELECT version_num FROM {_VERSION_TABLE}"))  # noqa: S608 a constant
     except LedgerUnavailable as error:
         where = ledger.url.render_as_string(hide_password=True)
-        raise ConfigurationError(f"the ledger at {where} does not answer: {error}") from error
+        raise ConfigurationError(
+            f"the ledger at {where} does not answer: {error}; start it, or correct IMAGECHORD_DATABASE_URL"
+        ) from error
     return None if found is None else str(found)
 
 

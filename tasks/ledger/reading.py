@@ -101,10 +101,10 @@ def find_batch(ledger: Ledger, reference: str | None = None) -> BatchRow:
     if rows and rows[0].id == reference:
         rows = rows[:1]
     if not rows:
-        what = f"no batch {reference!r}" if reference else "no batch yet"
-        raise InputError(
-            f"{what} in this ledger ({ledger.url.render_as_string()}); 'imagechord status --all' lists them"
-        )
+        where = f"in this ledger ({ledger.url.render_as_string()})"
+        if reference is None:
+            raise InputError(f"no batch yet {where}; imagechord run makes a first one")
+        raise InputError(f"no batch {reference!r} {where}; 'imagechord status --all' lists them")
     if len(rows) > 1:
         raise InputError(f"{reference!r} fits several batches: {', '.join(row.id for row in rows)}; type more of it")
     return _batch_row(rows[0])

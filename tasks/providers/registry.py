@@ -53,4 +53,6 @@ def _class(name: str) -> Any:
     try:
         return getattr(import_module(module), attribute)
     except (ImportError, AttributeError) as error:
-        raise ConfigurationError(f"provider {name!r} cannot be imported: {error}") from error
+        raise ConfigurationError(
+            f"provider {name!r} cannot be imported: {error}; install what it needs, or correct models.toml"
+        ) from error

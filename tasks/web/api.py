@@ -148,10 +148,13 @@ def _said(request: Request, takes: tuple[str, ...]) -> dict[str, Any]:
         said = json.loads(body or b"{}")
     except ValueError as error:
         raise InputError(f"the body is not valid JSON: {error}") from error
-    if not isinstance(said, dict) or (unknown := sorted(set(said) - set(takes))):
-        there_are = f"a JSON object with {', '.join(takes)}" if takes else "empty, or {}"
-        raise InputError(f"the body must be {there_are}" + (f", not {', '.join(unknown)}" if unknown else ""))
+    if not isinstance(said, dict) or not set(said) <= set(takes):
+        raise InputError(f"the body must be {f'a JSON object with {_listed(takes)}' if takes else 'empty'}")
     return said
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return ", ".join(f'"{name}"' for name in names)
 
 
 def _batches() -> Any:

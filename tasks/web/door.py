@@ -24,7 +24,7 @@ COOKIE = "imagechord_visitor"
 _TOKEN = "IMAGECHORD_WEB_TOKEN"  # noqa: S105 – its name
 _VISIT_SECONDS = 14 * 24 * 3600
 _LOGIN, _LOGOUT = "/login", "/logout"
-_OPEN = "/static/"
+_OPEN = "/assets/"
 """The login page's own style sheet."""
 
 Enter = Callable[[Site, Request], Response]
@@ -35,8 +35,8 @@ def require_token(token: str | None) -> str:
     """A token that can be relied on. Raises ConfigurationError."""
     if token is None or len(token) < SHORTEST_TOKEN:
         raise ConfigurationError(
-            f"{_TOKEN} has to be set, to {SHORTEST_TOKEN} characters or more: who has it sees the batches, may start and "
-            "stop them. Put what 'openssl rand -hex 32' says into .env"
+            f"{_TOKEN} has to be set, to {SHORTEST_TOKEN} characters or more: who has it sees the batches, and may "
+            "start and stop them. Put what 'openssl rand -hex 32' says into .env"
         )
     return token
 

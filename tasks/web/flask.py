@@ -31,7 +31,7 @@ def blueprint(site: Site, guard: Callable[[View], View] | None = None) -> Bluepr
     """A Blueprint of its own. ``guard`` is a decorator of views that lets in whom it knows."""
     made = Blueprint("imagechord", __name__)
 
-    @made.post("/webhooks/<provider>/<token>")
+    @made.route("/webhooks/<provider>/<token>", methods=["GET", "POST"])
     def webhook(provider: str, token: str) -> FlaskResponse:
         return _answered(receive(site, provider, token, _asked("")))
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any
 
 from tasks.core.errors import ConfigurationError
-from tasks.web.uploads import LARGEST_BYTES
+from tasks.web.receiver import LARGEST_BODY_BYTES
+from tasks.web.uploads import ADDRESS, LARGEST_BYTES
 from tasks.web.wsgi import Application
 
 _THREADS = 16
@@ -30,15 +32,41 @@ def open_server(application: Application, host: str, port: int) -> Any:
         import waitress
     except ImportError as error:
         raise ConfigurationError("imagechord web needs waitress; install imagechord[web]") from error
+    sockets: dict[int, Any] = {}
     try:
-        return waitress.create_server(
-            application, host=host, port=port, threads=_THREADS, ident="imagechord", **_LIMITS
+        server = waitress.create_server(
+            application, host=host, port=port, threads=_THREADS, ident="imagechord", map=sockets, **_LIMITS
         )
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ConfigurationError(
             f"cannot listen on {host}:{port}: {reason}; choose another --host or --port"
         ) from error
+    _take_large_bodies_for_uploads_alone(sockets)
+    return server
+
+
+def _take_large_bodies_for_uploads_alone(sockets: dict[int, Any]) -> None:
+    """Waitress collects a body before anybody is asked, so that of strangers at the open addresses has to be small."""
+    from waitress.channel import HTTPChannel
+    from waitress.parser import HTTPRequestParser
+    from waitress.server import BaseWSGIServer
+
+    servers = [each for each in sockets.values() if isinstance(each, BaseWSGIServer)]
+    small = copy(servers[0].adj)
+    small.max_request_body_size = LARGEST_BODY_BYTES + 1
+
+    class Parser(HTTPRequestParser):  # type: ignore[misc]
+        def parse_header(self, header_plus: bytes) -> None:
+            super().parse_header(header_plus)
+            if self.path != ADDRESS or not {"AUTHORIZATION", "COOKIE"} & set(self.headers):
+                self.adj = small
+
+    class Channel(HTTPChannel):  # type: ignore[misc]
+        parser_class = Parser
+
+    for each in servers:
+        each.channel_class = Channel
 
 
 def addresses(server: Any) -> list[str]:

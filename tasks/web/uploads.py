@@ -18,6 +18,8 @@ from tasks.web.http import Refused, Request
 LARGEST_BYTES = 32_000_000
 """Of what is sent: a hundred thousand rows of 300 bytes. Larger ones go through S3, or the command line."""
 
+ADDRESS = "/api/batches"
+
 FILE = "source"
 """The field of a form that the rows are in."""
 

@@ -1,4 +1,4 @@
-"""What doctor says of providers."""
+"""What doctor says of providers, and of what a batch's webhook is signed with."""
 
 from __future__ import annotations
 
@@ -39,3 +39,20 @@ def test_a_provider_that_nobody_has_set_up_is_off(
     services = Services(load_settings(environment, tmp_path))
     [found] = [one for one in check_all(services) if one.component == "openai_compatible"]
     assert found.status == status
+
+
+@pytest.mark.parametrize(
+    ("secret", "status", "says"),
+    [
+        ("", "off", "run --webhook is refused"),
+        ("whsec_!!!", "bad", "in no base64; copy it again"),
+        ("whsec_c2VjcmV0LW9mLXRoZS1zaG9w", "ok", "tells signed events"),
+    ],
+)
+def test_doctor_says_whether_webhooks_could_be_signed(tmp_path: Path, secret: str, status: str, says: str) -> None:
+    """Before a batch is refused for it, and without the secret itself."""
+    services = Services(load_settings({"WEBHOOK_SECRET": secret}, tmp_path))
+    [found] = [one for one in check_all(services) if one.component == "signing"]
+    assert found.status == status
+    assert says in found.detail
+    assert not secret or secret not in found.detail + found.mend

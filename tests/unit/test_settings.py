@@ -112,7 +112,9 @@ def test_a_config_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
 def test_broken_toml_is_reported_with_its_file(tmp_path: Path) -> None:
     """The message names the file and the place."""
     (tmp_path / "models.toml").write_text("[models\n", "utf-8")
-    with pytest.raises(ConfigurationError, match=r"models\.toml: not valid TOML: .*line 1"):
+    with pytest.raises(
+        ConfigurationError, match=r"models\.toml is not valid TOML: .*line 1.*; compare it with .*models\.toml"
+    ):
         _ = load_settings({"IMAGECHORD_CONFIG": str(tmp_path)}, tmp_path).catalogue
 
 

@@ -23,5 +23,5 @@ PAGES: tuple[Route, ...] = (
     route("GET", f"{_ONE}/images/{{image_id}}", picture.picture),
     route("GET", f"{_ONE}/images/{{image_id}}/full", picture.full),
     route("GET", "/thumbnails/{fingerprint}", picture.thumbnail),
-    route("GET", "/static/{name}", files.static),
+    route("GET", "/assets/{name}", files.static),
 )

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from tasks import progress
-from tasks.core.cost import ManualCost, manual_cost
+from tasks.core.cost import manual_cost
 from tasks.core.eta import ModelProgress
 from tasks.core.going_on import retried_as, way_on
 from tasks.core.holds import Reason
@@ -121,7 +121,7 @@ class Group:
 
 
 def _group(group: FailureGroup) -> Group:
-    way = way_on(group.state, group.error_class)
+    way = way_on(group.state, group.error_class, group.step)
     return Group(group, way.name.lower(), retried_as(group.state, group.error_class))
 
 
@@ -133,7 +133,7 @@ def _sums(visit: Visit, head: BatchHead, summary: BatchSummary) -> Iterator[tupl
     yield told["spent"], format_usd(head.spent_usd_micros)
     if summary.published:
         by_hand = manual_cost(summary.published, preferences.manual_design)
-        yield told["by_hand"], _by_hand(by_hand, told)
+        yield told["by_hand"], wording.by_hand(by_hand, visit.language)
     if summary.reused:
         yield told["reused"].capitalize(), f"{summary.reused:,}"
     for each in summary.fallbacks:
@@ -141,13 +141,6 @@ def _sums(visit: Visit, head: BatchHead, summary: BatchSummary) -> Iterator[tupl
         value = told["fallback"].format(asked=each.asked, model=each.model, images=images, published=published)
         yield told["fallbacks"], value
     yield from _told_to_others(visit, summary, told)
-
-
-def _by_hand(cost: ManualCost, told: dict[str, str]) -> str:
-    if not cost.possible:
-        return told["impossible"]
-    low = format_usd(cost.low)
-    return told["and_more"].format(low=low) if cost.high is None else f"{low} – {format_usd(cost.high)}"
 
 
 def _told_to_others(visit: Visit, summary: BatchSummary, told: dict[str, str]) -> Iterator[tuple[str, str]]:

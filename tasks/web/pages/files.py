@@ -30,7 +30,7 @@ def version(name: str) -> str:
 
 
 def static(site: Site, request: Request, name: str) -> Response:  # noqa: ARG001 – every handler is given these
-    """``GET /static/{name}``."""
+    """``GET /assets/{name}``."""
     if name not in _FILES:
         return Response(404)
     headers = {

@@ -88,6 +88,6 @@ def _web_address(image: ImageView) -> str | None:
 def _way(image: ImageView) -> dict[str, Any]:
     """What a person can do about this picture alone (``retry``, ``edit``, ``publish``), and what ``retry`` calls it."""
     error_class = image.error_class or image.state
-    way = way_on(image.state, error_class)
+    way = way_on(image.state, error_class, image.error_step)
     alone = image.state in {*RETRIED, State.CANCELLED} or way is Way.PUBLISH
     return {"way": way.name.lower() if alone else None, "only": retried_as(image.state, error_class)}

@@ -71,4 +71,4 @@ def controls(standing: Stand, summary: BatchSummary) -> list[str]:
 
 
 def _resumable(summary: BatchSummary) -> bool:
-    return any(way_on(group.state, group.error_class) is Way.RESUME for group in summary.failures)
+    return any(way_on(group.state, group.error_class, group.step) is Way.RESUME for group in summary.failures)

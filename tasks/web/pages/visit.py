@@ -12,7 +12,6 @@ from typing import Any
 from urllib.parse import parse_qs, quote, urlencode
 
 import jinja2
-from redis.exceptions import RedisError
 
 from tasks.core.errors import ConfigurationError, ImagechordError, InputError
 from tasks.core.money import format_usd
@@ -115,7 +114,7 @@ class Visit:
         return {
             "url": self.url,
             "here": self.here,
-            "asset": lambda name: self.url("static", name, v=files.version(name)),
+            "asset": lambda name: self.url("assets", name, v=files.version(name)),
             "language": language,
             "words": wording.words(language),
             "state_labels": report_wording.state_labels(language),
@@ -151,7 +150,7 @@ def page(answer: Callable[..., Response]) -> Handler:
         try:
             visit = Visit(site.services(), request)
             return _answered(answer, visit, names)
-        except (ImagechordError, RedisError) as error:  # no ledger, no settings
+        except ImagechordError as error:  # no ledger, no settings
             logger.warning("%s %s: %s: %s", request.method, request.path, type(error).__name__, error)
             return Response(503, {"Retry-After": "10"}, f"{error}\n".encode())
 

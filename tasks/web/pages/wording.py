@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 
+from tasks.core.cost import ManualCost
 from tasks.core.holds import Hold
 from tasks.core.limits import CMS, LimitState, format_rate
+from tasks.core.money import format_usd
 from tasks.core.outages import S3, Outage
 from tasks.report import wording
 from tasks.report.wording import Language
@@ -226,6 +228,16 @@ def limit_notes(limit: LimitState, language: Language) -> list[str]:
     if limit.paused_seconds:
         notes.append(told["paused_for"].format(time=wording.duration(limit.paused_seconds, language)))
     return notes
+
+
+def by_hand(cost: ManualCost, language: Language) -> str:
+    """What people would charge: ``$500 – $1,000``, ``$50,000 and more``, or that nobody could."""
+    told = words(language)
+    if not cost.possible:
+        return told["impossible"]
+    low = format_usd(cost.low).removesuffix(".00")
+    high = None if cost.high is None else format_usd(cost.high).removesuffix(".00")
+    return told["and_more"].format(low=low) if high is None else f"{low} – {high}"
 
 
 def hold(held: Hold, until: str, language: Language) -> str:

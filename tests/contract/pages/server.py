@@ -5,6 +5,8 @@ Prints its URL. A stand-in for whoever signs in: everybody may look, and forms c
 
 from __future__ import annotations
 
+import signal
+import sys
 from collections.abc import Iterable
 from http import HTTPStatus
 from wsgiref.types import StartResponse, WSGIEnvironment
@@ -45,6 +47,7 @@ def serve() -> None:
         return [response.body]
 
     server = open_server(application, "127.0.0.1", 0)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # in order, so that what was covered is kept
     print(addresses(server)[0] + BASE, flush=True)
     server.run()
 

@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event
 
+from tasks.core.cost import manual_cost
 from tasks.core.errors import ConfigurationError, Overloaded, Refused
 from tasks.core.holds import Reason
 from tasks.core.plan import PlannedImage
+from tasks.core.preferences import ManualDesign
 from tasks.core.retry import Decision
 from tasks.core.selection import Selection
 from tasks.core.states import State
@@ -22,9 +24,10 @@ from tasks.ledger import browsing, events, holding, retrying, schema
 from tasks.ledger.browsing import Wanted
 from tasks.services import Services
 from tasks.settings import load_settings
+from tasks.web.pages import wording
 from tasks.web.site import Site
-from tests.contract.ledger.large import fill
-from tests.contract.ledger.scene import Scene, planned
+from tests.contract.ledger.large import enlarge, fill
+from tests.contract.ledger.scene import MODEL, OTHER_MODEL, Scene, catalogue, planned
 from tests.contract.pages.conftest import BASE, SECRET, Seen, Visitor
 from tests.unit.report.factories import thumbnail
 
@@ -171,8 +174,29 @@ class TestABatch:
             values = {"batch_id": batch_id, "round": 1, "kind": "end", "worker_id": "w", "claimed_at": now}
             connection.execute(schema.summary.insert().values(**values, sent_at=now, message={}, error="HTTP 404"))
         text = visitor.get(of(batch_id)).text
-        assert re.search(r"Summary Published 1 / 1 Duration .* The same by hand \$5\.00 – \$10\.00", text)
+        assert re.search(r"Summary Published 1 / 1 Duration .* The same by hand \$5 – \$10", text)
         assert "Slack was not told HTTP 404" in text
+
+    def test_the_sum_tells_of_fallbacks_and_of_who_has_not_heard(self, scene: Scene, visitor: Visitor) -> None:
+        """Which model took over, what was bought before, whether the webhook is behind; and why one model waits."""
+        batch_id = scene.submit(2, catalogue=catalogue() | {"unpriced": [MODEL]})
+        first, second = ids(scene, batch_id)
+        scene.set_image(first, state=State.PUBLISHED, asked_model=OTHER_MODEL)
+        scene.set_image(second, state=State.PUBLISHED, reused=True)
+        with scene.ledger.write() as connection:
+            events.add_webhook(connection, batch_id, "https://shop.example")
+            holding.put_on_hold(connection, batch_id, OTHER_MODEL, Reason.ACCOUNT, "HTTP 402")
+        text = visitor.get(of(batch_id)).text
+        assert f"Fallbacks 1 by {MODEL} instead of {OTHER_MODEL} (1 published)" in text
+        assert "Reused 1" in text
+        assert "Webhook everything is told" in text
+        assert f"{OTHER_MODEL}: Key, credit or quota – HTTP 402" in text
+        assert f"models without a price: {MODEL}" in text
+
+    @pytest.mark.parametrize(("images", "words"), [(10_000, "$50,000 and more"), (100_000, "practically impossible")])
+    def test_the_same_by_hand(self, images: int, words: str) -> None:
+        """As the preferences price it."""
+        assert wording.by_hand(manual_cost(images, ManualDesign()), "en") == words
 
     def test_one_that_was_refused_says_why(self, scene: Scene, visitor: Visitor) -> None:
         """Every problem, and nothing to press."""
@@ -414,7 +438,7 @@ class TestFiles:
             ("contact_sheet.css", "text/css"),
             ("pages.js", "text/javascript"),
         ):
-            address = re.search(rf'"({BASE}/static/{re.escape(name)}\?v=\w+)"', html)
+            address = re.search(rf'"({BASE}/assets/{re.escape(name)}\?v=\w+)"', html)
             assert address
             file = visitor.get(address[1]).response
             assert file.headers["Content-Type"].startswith(kind)
@@ -423,12 +447,14 @@ class TestFiles:
     @pytest.mark.parametrize("name", ["..", "pages.py", "%2e%2e%2fvisit.py", "icons.html"])
     def test_nothing_else_is_served(self, visitor: Visitor, name: str) -> None:
         """Neither templates nor code."""
-        assert visitor.get(f"/static/{name}").status == 404
+        assert visitor.get(f"/assets/{name}").status == 404
 
 
 def test_a_batch_of_100_000_pictures_is_shown_in_100_ms(services: Services, visitor: Visitor) -> None:
     """Its page, what the page asks for all the time, any part of its pictures, and the list that it is in."""
-    (batch_id,) = fill(services.ledger, images=100_000, batches=1)
+    (batch_id,) = fill(services.ledger, images=10_000, batches=1)
+    enlarge(services.ledger, batch_id, times=10)
+    assert "of 100,000" in visitor.get(of(batch_id)).text
     deep = visitor.get(f"{of(batch_id)}?state=planned").onward
     assert deep
     for page in ("/batches", of(batch_id), of(batch_id, "live"), f"{of(batch_id)}?sku=SKU-09", deep):

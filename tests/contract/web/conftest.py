@@ -13,6 +13,7 @@ from tasks.web.site import Site
 from tests.contract.web.servers import SERVERS, Books, Client, listening
 
 SECRET = "a-secret-of-the-shop's-own"
+TOKEN = "the-token-of-this-site"
 
 
 @pytest.fixture(scope="session")
@@ -23,8 +24,10 @@ def books() -> Books:
 
 @pytest.fixture(scope="session")
 def site(books: Books, tmp_path_factory: pytest.TempPathFactory) -> Site:
-    """With a secret, and without ledger and broker."""
-    services = Services(load_settings({"WEBHOOK_SECRET": SECRET}, tmp_path_factory.mktemp("site")))
+    """With its secrets, and without ledger and broker."""
+    services = Services(
+        load_settings({"WEBHOOK_SECRET": SECRET, "IMAGECHORD_WEB_TOKEN": TOKEN}, tmp_path_factory.mktemp("site"))
+    )
     return Site(books.called, lambda: services)
 
 

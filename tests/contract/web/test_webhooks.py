@@ -132,10 +132,10 @@ def test_a_job_that_is_not_known_is_not_found(client: Client) -> None:
     assert client.books.calls == [(43, 7, b"{}")]
 
 
-def test_other_paths_are_not_found(client: Client) -> None:
-    """There is nothing else for a stranger: a host with a login does not even say so."""
+def test_other_paths_are_closed(client: Client) -> None:
+    """There is nothing else for a stranger."""
     for path in ("/webhooks/", f"/webhooks/{CALLER}", f"{client.address()}/more", "/", "/nothing"):
-        assert client.call(path).status in {403, 404}, path
+        assert client.call(path).status in {401, 403}, path
     assert client.books.calls == []
 
 

@@ -77,7 +77,9 @@ def test_only_what_may_succeed_is_worth_a_retry() -> None:
 
 def test_what_the_cms_refuses_is_worth_a_retry() -> None:
     """The record that is missing is made there, and the picture is paid for already."""
-    assert worth_retrying(summary([group(State.FAILED, ErrorClass.INVALID, step="patch_cms")]))
+    missing = group(State.FAILED, ErrorClass.INVALID, step="patch_cms")
+    assert worth_retrying(summary([missing]))
+    assert command(missing, "b") == "imagechord retry b --only invalid"
 
 
 class TestRunningTheSameRowsAgain:

@@ -30,6 +30,7 @@ from tests.unit.report.factories import image, summary
         (None, "", "fr, en;q=0, ja;q=0.2", "ko"),
         (None, "", "en;q=loud", "ko"),
         (None, '\x00=;;;"', "*", "ko"),
+        (None, "odd,key=1; imagechord_language=en", "", "ko"),
         (None, "", "", "ko"),
     ],
 )
