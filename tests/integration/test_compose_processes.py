@@ -11,8 +11,10 @@ import re
 import shutil
 import sys
 import time
+from base64 import b64encode
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
@@ -150,18 +152,28 @@ def test_every_queue_has_a_worker(stack: Uncontained) -> None:
     assert (secret["value"], Path(secret["source"]).name) == (None, "database_url")
 
 
-@pytest.mark.parametrize("path", ["/metrics", "/healthcheck", "/metrics?x=1", "/METRICS", "//metrics", "/%6detrics"])
-def test_flowers_open_pages_are_not_there_from_outside(stack: Uncontained, path: str) -> None:
+def answered(port: int, path: str, auth: str = "") -> tuple[int, str]:
+    """Status and text for a path exactly as it is spelled, which `requests` would tidy up."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=10)
+    with closing(connection):
+        headers = {"Authorization": f"Basic {b64encode(auth.encode()).decode()}"} if auth else {}
+        connection.request("GET", path, headers=headers)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+
+
+def test_flowers_open_pages_are_not_there_from_outside(stack: Uncontained) -> None:
     """Flower answers these without a password; its only published door does not, however they are spelled."""
-    door = f"http://127.0.0.1:{stack.port(8080)}"
-    assert requests.get(f"http://127.0.0.1:{stack.port(5555)}/metrics", timeout=10).status_code == 200
-    user, _, password = stack.secret("flower_basic_auth").partition(":")
-    for auth in (None, (user, password)):
-        answer = requests.get(f"{door}{path}", auth=auth, timeout=10)
-        assert answer.status_code in {401, 404}
-        assert "flower_" not in answer.text
-    assert requests.get(f"{door}/workers", timeout=10).status_code == 401
-    assert "generate@" in requests.get(f"{door}/workers", auth=(user, password), timeout=10).text
+    flower, door, auth = stack.port(5555), stack.port(8080), stack.secret("flower_basic_auth")
+    assert answered(flower, "/healthcheck") == (200, "OK")
+    assert "flower_" in answered(flower, "/metrics")[1]
+    for path in ("/metrics", "/healthcheck", "/metrics?x=1", "/METRICS", "//metrics", "/%6detrics", "/x/../metrics"):
+        for known in ("", auth):
+            status, text = answered(door, path, known)
+            assert status in {401, 404}, path
+            assert "flower_" not in text
+    assert answered(door, "/workers")[0] == 401
+    assert "generate@" in answered(door, "/workers", auth)[1]
 
 
 @pytest.mark.parametrize("content", ["", "admin", "admin:", ":secret"])
