@@ -102,7 +102,7 @@ def shipped_config() -> Path:
 class Settings:
     """Everything that differs between two installations. Paths are absolute; empty values count as unset.
 
-    ``sources`` says of each variable that is set where its value came from: ``environment``, ``.env``, or a file.
+    ``sources`` says of each variable that is set where its value came from: ``environment``, ``.env`` or a file's path.
     """
 
     values: Mapping[str, str]
