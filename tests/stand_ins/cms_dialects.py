@@ -119,10 +119,10 @@ class Strapi(Dialect):
 
 
 class WordPress(Dialect):
-    """Numeric ids, looked up by slug; only registered meta is kept, and all of it is shown (6.1.9, core's REST classes).
+    """Numeric ids, looked up by slug; only registered meta is kept, and all of it is shown (6.1.9, and core's code).
 
-    A filter by slug takes several, separated by commas or spaces, and each is turned into what WordPress makes of titles.
-    Meta without a value is shown as an empty text.
+    A filter by slug takes several, separated by commas or blanks, and each is made a slug as titles are. Meta without
+    a value is shown as an empty text.
     """
 
     @property

@@ -114,7 +114,7 @@ def test_a_dropped_field_is_found_out(site: Site, sku: str) -> None:
     assert isinstance(site.preset.verify, Echo)
     body = json.loads(json.dumps(site.preset.body).replace('"image_url":', '"picture":'))
     verify = Echo(mode="echo", field=site.preset.verify.field.replace("image_url", "picture"))
-    with pytest.raises(Invalid, match="dropped the field|Invalid key"):
+    with pytest.raises(Invalid, match=r"dropped the field|Invalid key"):
         site.client(body=body, verify=verify).write(sku, [NEW])
 
 

@@ -27,7 +27,7 @@ OURS = {"https://a", "https://b"}
     ],
 )
 def test_only_what_is_still_ours_is_overwritten(shown: Shown, was: Shown, outcome: Outcome) -> None:
-    """A record goes back when all that it shows is of the batch; as it was, or changed by somebody, it is left alone."""
+    """A record goes back when all that it shows is of the batch; what somebody has changed is left alone."""
     assert judge(shown, was, OURS) is outcome
 
 
