@@ -113,6 +113,10 @@ def _facts(image: ImageView, zone: str) -> Iterator[tuple[str, str]]:
     yield "Published", clock(image.published_at, zone)
     if image.cms_receipt:
         yield "CMS", image.cms_receipt
+    if image.replaced is not None:
+        yield "In its place", ", ".join(f"{name}={value or 'nothing'}" for name, value in image.replaced.items())
+    if image.rolled_back_at is not None:
+        yield "Rolled back", clock(image.rolled_back_at, zone)
     yield "Fingerprint", image.fingerprint[:16]
 
 
