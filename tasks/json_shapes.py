@@ -6,6 +6,7 @@ Money is in micro-dollars (``…_usd_micros``), durations in seconds, times are 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -20,6 +21,7 @@ from tasks.core.outages import Outage
 from tasks.core.plan import PlannedImage, RowProblem
 from tasks.core.summary import BatchSummary
 from tasks.core.views import ImageView
+from tasks.ledger.reading import BatchRow
 from tasks.providers.base import Capabilities
 
 Data = dict[str, Any]
@@ -116,6 +118,12 @@ def of_summary(summary: BatchSummary) -> Data:
         "outages": [of_outage(outage) for outage in summary.outages],
         "webhook": None if summary.webhook is None else asdict(summary.webhook),
     }
+
+
+def of_status(batch: BatchRow, summary: BatchSummary, going: BatchProgress, holds: Sequence[Hold]) -> Data:
+    """All that there is to say of a batch as it stands."""
+    more = {"source": batch.source, "template": batch.template, "holds": [of_hold(hold) for hold in holds]}
+    return of_summary(summary) | of_progress(going) | more
 
 
 def of_outage(outage: Outage) -> Data:

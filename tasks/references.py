@@ -15,7 +15,7 @@ from tasks.core.errors import Ambiguous, NotSent, Overloaded, RateLimited, StepE
 from tasks.core.plan import Row, RowProblem
 from tasks.core.planning import Planner
 from tasks.core.references import SKU, Reference, UnusableReference, is_local, key_of
-from tasks.core.request import is_s3
+from tasks.core.request import SentRows, is_s3
 from tasks.ledger import referring
 from tasks.ledger.referring import PublishedCopy
 from tasks.pictures.inspect import Picture, inspect
@@ -192,6 +192,8 @@ def capture(
 
 def base_of(source: object) -> Base:
     """Where the files begin that a source names: its own folder; for rows that are no file, the working folder."""
+    if isinstance(source, SentRows):
+        return None
     if is_s3(source):
         return str(source).rpartition("/")[0]
     return Path(source).parent if isinstance(source, str | Path) else Path()

@@ -1,7 +1,8 @@
 """The one place that reads the environment, ``.env`` and the ``config/`` folder.
 
-Order: the process's environment, then ``.env`` of the working folder, then the default. The configuration
-files are those shipped with the package, overlaid key by key with those of ``IMAGECHORD_CONFIG``.
+Order: the process's environment, then ``.env`` of the working folder, then the default. A secret may stand in a file
+that ``NAME_FILE`` names, as containers and systemd hand them out. The configuration files are those shipped with the
+package, overlaid key by key with those of ``IMAGECHORD_CONFIG``.
 """
 
 from __future__ import annotations
@@ -101,7 +102,7 @@ def shipped_config() -> Path:
 class Settings:
     """Everything that differs between two installations. Paths are absolute; empty values count as unset.
 
-    ``sources`` says of each variable that is set where its value came from: ``environment`` or ``.env``.
+    ``sources`` says of each variable that is set where its value came from: ``environment``, ``.env`` or a file's path.
     """
 
     values: Mapping[str, str]
@@ -200,12 +201,32 @@ class Settings:
 
 
 def load_settings(environ: Mapping[str, str] | None = None, directory: Path | None = None) -> Settings:
-    """Read the environment and the ``.env`` of ``directory`` (default: the working folder)."""
+    """Read the environment, the ``.env`` of ``directory`` (default: the working folder), and the files of secrets.
+
+    Raises ConfigurationError when NAME_FILE of a secret names no readable file with text in it, or NAME is set too.
+    """
     environ = os.environ if environ is None else environ
     directory = directory or Path.cwd()
     from_file = {k: v for k, v in dotenv_values(directory / ".env", interpolate=False).items() if v is not None}
     sources = dict.fromkeys(from_file, ".env") | {name: "environment" for name in environ if name in VARIABLES}
-    return Settings({**from_file, **environ}, sources, directory)
+    values = {**from_file, **environ}
+    files = {name: directory / path for name in SECRETS if (path := values.get(f"{name}_FILE"))}
+    in_files = {name: _secret_in(path, name, values.get(name)) for name, path in files.items()}
+    return Settings(values | in_files, sources | {name: str(path) for name, path in files.items()}, directory)
+
+
+def _secret_in(path: Path, name: str, value: str | None) -> str:
+    """The text of a secret's file, without the line's end that editors and ``echo`` put there."""
+    if value:
+        raise ConfigurationError(f"{name} and {name}_FILE are both set; unset one of them")
+    try:
+        text = path.read_text("utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise ConfigurationError(f"{name}_FILE={str(path)!r} cannot be read: {reason}") from error
+    if not text.strip():
+        raise ConfigurationError(f"{name}_FILE={str(path)!r} is empty; write the secret into it, or unset {name}_FILE")
+    return text
 
 
 def _secret_parts(value: str) -> set[str]:

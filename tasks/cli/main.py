@@ -50,7 +50,7 @@ COMMANDS = (
     Command("templates", "Look", "tasks.cli.templates", "List the prompt templates and the columns that feed them."),
     Command("init", "Set up", "tasks.cli.init", "Write a folder to begin in: settings, prompts, a sample."),
     Command("doctor", "Set up", "tasks.cli.doctor", "Check every component and say what to set; spends nothing."),
-    Command("web", "Set up", "tasks.cli.web", "Serve the webhooks that providers call, until Ctrl-C."),
+    Command("web", "Set up", "tasks.cli.web", "Serve the batch pages, the API and webhooks, until Ctrl-C."),
     Command("migrate", "Set up", "tasks.cli.migrate", "Bring the ledger's database to this version."),
 )
 

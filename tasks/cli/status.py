@@ -61,12 +61,7 @@ def status(
     summary = progress.summarise(services, found.id)
     going, held = progress.of_summary(services, summary), holding.holds(ledger, found.id)
     if json:
-        more = {
-            "source": found.source,
-            "template": found.template,
-            "holds": [json_shapes.of_hold(hold) for hold in held],
-        }
-        print_json(json_shapes.of_summary(summary) | json_shapes.of_progress(going) | more)
+        print_json(json_shapes.of_status(found, summary, going, held))
         return
     if summary.phase == "refused":
         print_refusal(summary)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from importlib import import_module
 from typing import Annotated
 
 import typer
@@ -14,7 +15,7 @@ from tasks.cluster import require_same_ledger
 from tasks.core.errors import ConfigurationError
 from tasks.services import current_services
 from tasks.steps.log import without_secrets
-from tasks.web.door import require_token
+from tasks.web.door import most_bytes, require_token
 from tasks.web.server import addresses, open_server
 from tasks.web.site import site
 from tasks.web.wsgi import application
@@ -29,7 +30,7 @@ Port = Annotated[
 
 
 def web(host: Host = "127.0.0.1", port: Port = 8000, json: options.Json = False) -> None:
-    """Serve the batch pages, the API and the webhooks that providers call, until Ctrl-C.
+    """Serve the batch pages, the API and webhooks, until Ctrl-C.
 
     Pages and API are for whoever has IMAGECHORD_WEB_TOKEN: programs send it as "Authorization: Bearer TOKEN", people
     type it once.
@@ -59,7 +60,9 @@ def web(host: Host = "127.0.0.1", port: Port = 8000, json: options.Json = False)
         raise ConfigurationError("imagechord web passes on to your workers what it is told: set IMAGECHORD_REDIS_URL")
     require_same_ledger(services)
     _log()
-    server = open_server(application(site()), host, port)
+    import_module("tasks.batches")  # Celery: whoever submits first need not wait for it
+    served = site()
+    server = open_server(application(served), host, port, most_bytes(served))
     webhooks = base_url and f"{base_url.rstrip('/')}/webhooks/"
     if json:
         print_json({"listens_on": list(addresses(server)), "webhooks": webhooks})

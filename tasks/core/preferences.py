@@ -66,6 +66,8 @@ class Preferences(Strict):
     staging_keep_hours: Annotated[float, Field(ge=0)] = 72.0
     min_free_disk_megabytes: Annotated[int, Field(ge=0)] = 100
 
+    max_upload_megabytes: Count = 64
+
     webhook_give_up_hours: Annotated[float, Field(gt=0)] = 24.0
     allow_private_webhook_urls: bool = False
 

@@ -11,6 +11,11 @@ from typing import Any
 from tasks.core.errors import InputError
 from tasks.core.money import usd_micros
 
+
+class SentRows(list[Mapping[str, Any]]):
+    """Rows from elsewhere: what they name is no file of this machine."""
+
+
 Source = str | Path | Iterable[Mapping[str, Any]]
 
 PRIORITIES = ("low", "normal", "high")

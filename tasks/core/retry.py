@@ -93,6 +93,8 @@ def after_generate(failure: Failure, rules: RetryRules) -> Decision:  # noqa: PL
             if failure.unsent >= rules.max_unsent:
                 return Decision(end=State.HELD)
             return Decision(wait_seconds=backoff_seconds(failure.unsent))
+        case ErrorClass.LOST:  # paid for, and the provider has it no more: a person says whether to pay again
+            return Decision(end=State.HELD)
         case ErrorClass.AMBIGUOUS:
             return _after_unknown(failure, rules)
         case _:  # overloaded, no image, bad bytes: the image has used up an attempt

@@ -43,7 +43,7 @@ def open_rows(
 
 
 def peek(path: Path, encoding: str | None = None) -> tuple[str, ...] | None:
-    """The columns that the beginning of a file shows, however long it is; ``None`` for JSONL and Excel.
+    """The columns that the beginning of a file shows, however long it is; ``None`` for Excel and for long JSONL.
 
     Raises InputError for what is wrong with the beginning, as :func:`open_rows` does.
     """
@@ -54,6 +54,8 @@ def peek(path: Path, encoding: str | None = None) -> tuple[str, ...] | None:
                 next(iter(rows))
                 return rows.columns
             case "jsonlines":
+                if path.stat().st_size <= _PEEKED_BYTES:
+                    return open_jsonlines(path, encoding, None).columns
                 check_jsonlines(path, encoding, _PEEKED_BYTES)
             case "workbook":
                 check_workbook(path)

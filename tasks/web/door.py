@@ -8,20 +8,27 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import quote
 
 from tasks.core.errors import ConfigurationError
 from tasks.web.addresses import respond
+from tasks.web.api import SUBMISSIONS
 from tasks.web.http import Request, Response
-from tasks.web.pages.visit import Visit
+from tasks.web.pages.visit import Visit, page
+from tasks.web.receiver import LARGEST_BODY_BYTES
 from tasks.web.site import Site
+from tasks.web.uploads import most_bytes_of_rows
 
 SHORTEST_TOKEN = 16
 COOKIE = "imagechord_visitor"
 
 _TOKEN = "IMAGECHORD_WEB_TOKEN"  # noqa: S105 – its name
+_UNTIL = re.compile(r"[0-9]{1,12}")
 _VISIT_SECONDS = 14 * 24 * 3600
 _LOGIN, _LOGOUT = "/login", "/logout"
 _OPEN = "/assets/"
@@ -48,41 +55,67 @@ def enter(site: Site, request: Request) -> Response:
     except ConfigurationError as error:
         return Response(503, body=f"{error}\n".encode())
     if request.path == _LOGIN:
-        return _login(site, request, token)
+        return _login(site, request, token=token, now=site.clock())
     if request.path == _LOGOUT and request.method == "POST":
         return Response(303, {"Location": f"{request.base}{_LOGIN}", "Set-Cookie": _cookie(request, "", 0)})
-    if request.path.startswith(_OPEN) or _is_known(site, request, token):
+    if request.path.startswith(_OPEN) or _has_token(request.headers, token):
         return respond(site, request)
-    if request.method == "GET" and "text/html" in request.headers.get("accept", ""):
+    if _has_cookie(request.headers, token, site.clock()):
+        return respond(site, replace(request, signed_in=True))
+    return _sent_to_login(request)
+
+
+def _sent_to_login(request: Request) -> Response:
+    """People are asked for the token, programs are told where it goes."""
+    if request.method in {"GET", "HEAD"} and "text/html" in request.headers.get("accept", ""):
         asked = request.path + (f"?{request.query}" if request.query else "")
         return Response(303, {"Location": f"{request.base}{_LOGIN}?next={quote(asked, safe='')}"})
     return Response(401, {"WWW-Authenticate": "Bearer"}, b"send the token: Authorization: Bearer ...\n")
 
 
-def _is_known(site: Site, request: Request, token: str) -> bool:
-    scheme, _, given = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer":
-        return _same(given.strip(), token)
+def most_bytes(site: Site) -> Callable[[str, Mapping[str, str]], int]:
+    """How long a body may be, by path and headers: a server need not collect for strangers what is turned away."""
+
+    def most(path: str, headers: Mapping[str, str]) -> int:
+        settings = site.services().settings
+        token = settings.get(_TOKEN)
+        if path != SUBMISSIONS or not token:
+            return LARGEST_BODY_BYTES
+        known = _has_token(headers, token) or _has_cookie(headers, token, site.clock())
+        return most_bytes_of_rows(settings) if known else LARGEST_BODY_BYTES
+
+    return most
+
+
+def _has_token(headers: Mapping[str, str], token: str) -> bool:
+    scheme, _, given = headers.get("authorization", "").partition(" ")
+    return scheme.lower() == "bearer" and _same(given.strip(), token)
+
+
+def _has_cookie(headers: Mapping[str, str], token: str, now: datetime) -> bool:
     try:
-        found = SimpleCookie(request.headers.get("cookie", "")).get(COOKIE)
+        found = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
     except CookieError:
         return False
     until, _, signature = found.value.partition(".") if found else ("", "", "")
-    now = int(site.clock().timestamp())
-    return until.isascii() and until.isdigit() and int(until[:12]) > now and _same(signature, _signature(token, until))
+    return (
+        _UNTIL.fullmatch(until) is not None
+        and int(until) > now.timestamp()
+        and _same(signature, _signature(token, until))
+    )
 
 
-def _login(site: Site, request: Request, token: str) -> Response:
+@page
+def _login(visit: Visit, token: str, now: datetime) -> Response:
     """The page that asks, and what it sends."""
-    visit = Visit(site.services(), request)
     following = _ours(visit.query.get("next", "/"))
-    if request.method != "POST":
+    if visit.request.method != "POST":
         return visit.render("login.html", following=following, wrong=False)
     if not _same(visit.form.get("token", "").strip(), token):
         return visit.render("login.html", 401, following=following, wrong=True)
-    until = str(int(site.clock().timestamp()) + _VISIT_SECONDS)
-    cookie = _cookie(request, f"{until}.{_signature(token, until)}", _VISIT_SECONDS)
-    return Response(303, {"Location": request.base + following, "Set-Cookie": cookie})
+    until = str(int(now.timestamp()) + _VISIT_SECONDS)
+    cookie = _cookie(visit.request, f"{until}.{_signature(token, until)}", _VISIT_SECONDS)
+    return Response(303, {"Location": visit.request.base + following, "Set-Cookie": cookie})
 
 
 def _ours(path: str) -> str:
@@ -91,7 +124,8 @@ def _ours(path: str) -> str:
 
 
 def _cookie(request: Request, value: str, seconds: int) -> str:
-    secure = "; Secure" if request.headers.get("x-forwarded-proto") == "https" else ""
+    # A browser says with each form where it comes from; a proxy's header need not reach us.
+    secure = "; Secure" if request.headers.get("origin", "").startswith("https://") else ""
     # Lax: who follows a link from Slack is still known, and no other site's form comes with it.
     return f"{COOKIE}={value}; Path={request.base or '/'}; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}"
 

@@ -29,11 +29,17 @@ def route(method: str, path: str, handler: Handler) -> Route:
 
 
 def answer(site: Site, request: Request, routes: tuple[Route, ...]) -> Response:
-    """404 where there is nothing, 405 where there is something for another method."""
+    """404 where there is nothing, 405 where there is something for another method.
+
+    HEAD is as GET; whoever serves it leaves the body out.
+    """
+    method = "GET" if request.method == "HEAD" else request.method
     allowed = set()
     for each in routes:
         if found := each.pattern.fullmatch(request.path):
-            if each.method == request.method:
+            if each.method == method:
                 return each.handler(site, request, **found.groupdict())
             allowed.add(each.method)
-    return Response(405, {"Allow": ", ".join(sorted(allowed))}) if allowed else Response(404)
+    if allowed:
+        return Response(405, {"Allow": ", ".join(sorted(allowed))}, b"this is not done here so\n")
+    return Response(404, body=b"there is nothing here\n")

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from copy import copy
 from typing import Any
 
 from tasks.core.errors import ConfigurationError
 from tasks.web.receiver import LARGEST_BODY_BYTES
-from tasks.web.uploads import ADDRESS, LARGEST_BYTES
 from tasks.web.wsgi import Application
+
+MostBytes = Callable[[str, Mapping[str, str]], int]
+"""How long a body may be, by the path of its request and the headers, whose names are in lower case."""
 
 _THREADS = 16
 """More than processors: on SQLite those that write at the same time share one wait for the disk."""
 
 _LIMITS = {
-    "max_request_body_size": LARGEST_BYTES + 1,
     "max_request_header_size": 65_536,
     # A request is collected before it costs a thread: slow senders hold but sockets, and of these there are many.
     "connection_limit": 1000,
@@ -23,10 +25,15 @@ _LIMITS = {
 }
 
 
-def open_server(application: Application, host: str, port: int) -> Any:
+def _for_webhooks(_path: str, _headers: Mapping[str, str]) -> int:
+    return LARGEST_BODY_BYTES
+
+
+def open_server(application: Application, host: str, port: int, most_bytes: MostBytes = _for_webhooks) -> Any:
     """A waitress server that listens already; ``run()`` serves until KeyboardInterrupt, ``addresses`` tells its URLs.
 
-    Port 0 takes a free one. Raises ConfigurationError without waitress, or when it cannot listen there.
+    Port 0 takes a free one. A body that is too large is refused before it is collected. Raises ConfigurationError
+    without waitress, or when it cannot listen there.
     """
     try:
         import waitress
@@ -35,38 +42,32 @@ def open_server(application: Application, host: str, port: int) -> Any:
     sockets: dict[int, Any] = {}
     try:
         server = waitress.create_server(
-            application, host=host, port=port, threads=_THREADS, ident="imagechord", map=sockets, **_LIMITS
+            application, map=sockets, host=host, port=port, threads=_THREADS, ident="imagechord", **_LIMITS
         )
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ConfigurationError(
             f"cannot listen on {host}:{port}: {reason}; choose another --host or --port"
         ) from error
-    _take_large_bodies_for_uploads_alone(sockets)
+    for each in sockets.values():
+        if hasattr(each, "channel_class"):  # one that listens
+            each.channel_class = _channel_class(each.channel_class, most_bytes)
     return server
 
 
-def _take_large_bodies_for_uploads_alone(sockets: dict[int, Any]) -> None:
-    """Waitress collects a body before anybody is asked, so that of strangers at the open addresses has to be small."""
-    from waitress.channel import HTTPChannel
-    from waitress.parser import HTTPRequestParser
-    from waitress.server import BaseWSGIServer
+def _channel_class(channel: Any, most_bytes: MostBytes) -> Any:
+    """Waitress's own class, with a cap that depends on the request: it has but one, for everybody."""
 
-    servers = [each for each in sockets.values() if isinstance(each, BaseWSGIServer)]
-    small = copy(servers[0].adj)
-    small.max_request_body_size = LARGEST_BODY_BYTES + 1
+    class Parser(channel.parser_class):  # type: ignore[misc]
+        adj: Any
 
-    class Parser(HTTPRequestParser):  # type: ignore[misc]
         def parse_header(self, header_plus: bytes) -> None:
             super().parse_header(header_plus)
-            if self.path != ADDRESS or not {"AUTHORIZATION", "COOKIE"} & set(self.headers):
-                self.adj = small
+            headers = {name.replace("_", "-").lower(): value for name, value in self.headers.items()}
+            self.adj = copy(self.adj)
+            self.adj.max_request_body_size = most_bytes(self.path, headers) + 1
 
-    class Channel(HTTPChannel):  # type: ignore[misc]
-        parser_class = Parser
-
-    for each in servers:
-        each.channel_class = Channel
+    return type("Channel", (channel,), {"parser_class": Parser})
 
 
 def addresses(server: Any) -> list[str]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
-from typing import Any
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 from tasks.web.door import Enter, enter
@@ -24,9 +24,9 @@ def application(site: Site, enter: Enter = enter) -> Application:
     def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         response = _respond(site, enter, environ)
         status = HTTPStatus(response.status)
-        headers = {"Content-Type": "text/plain; charset=utf-8", "Content-Length": str(len(response.body))}
-        start_response(f"{status.value} {status.phrase}", list((headers | dict(response.headers)).items()))
-        return [response.body]
+        headers = response.all_headers | {"Content-Length": str(len(response.body))}
+        start_response(f"{status.value} {status.phrase}", list(headers.items()))
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [response.body]
 
     return answer
 
@@ -47,19 +47,23 @@ def _request(environ: WSGIEnvironment, path: str) -> Request:
     return Request(
         environ["REQUEST_METHOD"],
         headers,
-        lambda most_bytes: _read(environ, most_bytes),
+        _reader(environ),
         path or "/",
         str(environ.get("QUERY_STRING", "")),
         str(environ.get("SCRIPT_NAME", "")).rstrip("/"),
     )
 
 
-def _read(environ: WSGIEnvironment, most_bytes: int) -> bytes:
+def _reader(environ: WSGIEnvironment) -> Callable[[int], bytes]:
     """As far as the server lets us: past the end that a body declares, many servers wait for ever."""
-    declared: Any = environ.get("CONTENT_LENGTH")
-    if declared:
-        most_bytes = min(most_bytes, int(declared))
-    elif not environ.get("wsgi.input_terminated"):
-        return b""
-    body: bytes = environ["wsgi.input"].read(most_bytes)
-    return body
+    declared = str(environ.get("CONTENT_LENGTH") or "")
+    endless = not declared and environ.get("wsgi.input_terminated")
+    left = sys.maxsize if endless else int(declared[:18]) if declared.isdecimal() else 0
+
+    def read(most_bytes: int) -> bytes:
+        nonlocal left
+        piece: bytes = environ["wsgi.input"].read(min(most_bytes, left))
+        left -= len(piece)
+        return piece
+
+    return read

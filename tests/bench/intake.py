@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import requests
 from sqlalchemy import func, select
 
 from tasks.ledger import reading, submitting
@@ -23,6 +24,7 @@ from tests.bench.installation import PROJECT, Installation, installation
 from tests.stand_ins.postgres import postgres
 from tests.waiting import wait_until
 
+_TOKEN = "the-token-of-the-benchmark"
 _WEB_PROCESS = """\
 import json, resource, sys, time
 from tasks.batches import submit
@@ -43,7 +45,7 @@ print(json.dumps(figures | {"memory_mb": round(memory() - before)}))
 
 
 def submit_from_web(images: int, database: str = "sqlite") -> dict[str, Any]:
-    """``batches.submit`` of so many rows in a process that has Python and a broker, and planning in one worker.
+    """``batches.submit`` of so many rows in a process that has Python and a broker, over HTTP, and planning in one.
 
     ``first_call_ms`` includes opening ledger, broker and configuration; the others are medians of five later calls.
     ``planning_seconds`` is from the call to the batch's start, ``first_published_seconds`` from there to the first
@@ -51,6 +53,7 @@ def submit_from_web(images: int, database: str = "sqlite") -> dict[str, Any]:
     """
     with ExitStack() as entered:
         made = entered.enter_context(installation())
+        made.environment["IMAGECHORD_WEB_TOKEN"] = _TOKEN
         if database == "postgres":
             made.environment["IMAGECHORD_DATABASE_URL"] = entered.enter_context(postgres()).create_database()
             ledger = Ledger(parse_database_url(made.environment["IMAGECHORD_DATABASE_URL"]))
@@ -59,8 +62,43 @@ def submit_from_web(images: int, database: str = "sqlite") -> dict[str, Any]:
         source = made.folder / "rows.csv"
         rows = (f"SKU-{n:06},머그컵 {n},파랑\n" for n in range(images))
         source.write_text("sku,name,color\n" + "".join(rows), "utf-8")
-        called = _python(made, _WEB_PROCESS, str(images), str(source))
-        return {"images": images, "database": database, **json.loads(called), **_planned(made, source)}
+        called = json.loads(_python(made, _WEB_PROCESS, str(images), str(source)))
+        called |= _over_http(made, source, images)
+        return {"images": images, "database": database, **called, **_planned(made, source)}
+
+
+def _over_http(made: Installation, source: Path, images: int) -> dict[str, int]:
+    """From the first byte of a request to the answer of ``imagechord web``, whose first request this is."""
+    program = "from tasks.cli.main import main; main()"
+    server = made.start("web", ["-c", program, "web", "--port", "0"])
+    try:
+        log = made.folder / "web.log"
+        wait_until(lambda: "listens on" in log.read_text(), 30, "imagechord web")
+        url = log.read_text().partition("listens on ")[2].split()[0] + "/api/batches"
+        what = {"template": "product", "model": "bench"}
+        rows = [{"sku": f"SKU-{n:06}", "name": f"머그컵 {n}", "color": "파랑"} for n in range(images)]
+        form = requests.Request("POST", url, files={"source": ("rows.csv", source.read_bytes())}, data=what)
+        told = requests.Request("POST", url, json=what | {"rows": rows})
+        first = _answered_ms(form)
+        return {
+            "http_first_ms": first,
+            "http_form_ms": sorted(_answered_ms(form) for _ in range(5))[2],
+            "http_json_ms": sorted(_answered_ms(told) for _ in range(5))[2],
+        }
+    finally:
+        server.kill()
+        server.wait()
+
+
+def _answered_ms(request: requests.Request) -> int:
+    prepared = request.prepare()
+    prepared.headers["Authorization"] = f"Bearer {_TOKEN}"
+    with requests.Session() as session:
+        begin = time.perf_counter()
+        answer = session.send(prepared, timeout=60)
+        took = time.perf_counter() - begin
+    assert answer.status_code == 202, answer.text
+    return round(took * 1000)
 
 
 def _planned(made: Installation, source: Path) -> dict[str, Any]:

@@ -209,6 +209,25 @@ def test_strangers_are_sent_to_log_in(shop: Shop) -> None:
     assert requests.post(f"{shop.url}/imagechord/batches/b/cancel", timeout=30).status_code == 403
 
 
+def test_a_file_is_sent_to_the_api(shop: Shop, boss: Person) -> None:
+    """By staff with the permission, with Django's own token in a header; without either nothing is taken."""
+
+    def order(person: Person, token: str | None) -> requests.Response:
+        files = {"source": ("spring.csv", "sku,name,color\nS-1,머그컵,파랑\n".encode())}
+        what = {"template": "product_hero", "model": "preview", "rehearse_delivery": "true", "name": "by http"}
+        headers = {"X-CSRFToken": token} if token else {}
+        address = f"{shop.url}/imagechord/api/batches"
+        return person.session.post(address, files=files, data=what, headers=headers, timeout=30)
+
+    answer = order(boss, boss.session.cookies["csrftoken"])
+    assert answer.status_code == 202, answer.text
+    told = boss.get(answer.headers["Location"]).json()
+    assert (told["name"], told["source"]) == ("by http", "spring.csv")
+    assert order(boss, None).status_code == 403
+    clerk = Person(shop, "clerk")
+    assert order(clerk, clerk.session.cookies["csrftoken"]).status_code == 403
+
+
 def test_manage_py_has_the_commands(shop: Shop) -> None:
     """``manage.py imagechord`` is the console script, with its options and its exit codes; code may call it too."""
     mistaken = shop.manage("imagechord", "status", "--no-such-option")

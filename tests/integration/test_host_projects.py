@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -25,6 +26,8 @@ from tests.waiting import wait_until
 
 PROJECTS = Path(__file__).parent / "projects"
 WEBHOOK_SECRET = "a-secret-of-the-shop's-own"
+WEB_TOKEN = "a-token-of-the-shop's-own"
+BEARER = {"Authorization": f"Bearer {WEB_TOKEN}"}
 ROWS = [{"sku": f"S-{n}", "name": f"머그컵 {n}", "color": "파랑"} for n in range(1, 4)]
 
 
@@ -74,7 +77,8 @@ def shop(name: str, server: list[str], celery_app: str, folder: Path) -> Iterato
     project = PROJECTS / f"{name}_shop"
     port = free_ports(1)[0]
     with private_stack(folder) as stack:
-        path = {"PYTHONPATH": f"{project}:{ROOT}", "SHOP_BROKER_URL": stack.kombu_url, "WEBHOOK_SECRET": WEBHOOK_SECRET}
+        path = {"PYTHONPATH": f"{project}:{ROOT}", "SHOP_BROKER_URL": stack.kombu_url}
+        path |= {"WEBHOOK_SECRET": WEBHOOK_SECRET, "IMAGECHORD_WEB_TOKEN": WEB_TOKEN}
         host = {
             "web": [sys.executable, *server, str(port)],
             "host": [*CELERY, "-A", celery_app, "worker", "--pool", "solo", *QUICK],
@@ -150,6 +154,27 @@ def test_providers_call_the_host(host: Shop) -> None:
     assert called == [401, 404]
 
 
+def test_a_file_sent_to_the_blueprint_is_published(flask_shop: Shop) -> None:
+    """The shop's own server takes it for who has the token, answers with the batch's address, and says how it goes."""
+    address = f"{flask_shop.url}/imagechord/api/batches"
+    files = {"source": ("spring.csv", "sku,name,color\nB-1,머그컵,파랑\n".encode())}
+    order: dict[str, Any] = {"files": files, "data": {"template": "product_hero", "model": "preview"}, "timeout": 30}
+    assert requests.post(address, **order).status_code == 401
+
+    answer = requests.post(address, headers=BEARER, **order)
+
+    assert answer.status_code == 202, answer.text
+    found = answer.headers["Location"]
+    assert found.startswith("/imagechord/api/batches/b-")
+
+    def told() -> dict[str, Any]:
+        now: dict[str, Any] = requests.get(f"{flask_shop.url}{found}", headers=BEARER, timeout=30).json()
+        return now
+
+    wait_until(lambda: told()["published"] == 1, what="the batch")
+    assert told()["source"] == "spring.csv"
+
+
 def test_another_code_base_starts_a_batch_by_name(flask_shop: Shop) -> None:
     """``send_task`` from a Celery app that has none of our code needs the task's name and the control queue."""
     stranger = Celery("stranger", broker=flask_shop.stack.kombu_url, set_as_current=False)
@@ -175,6 +200,7 @@ def older_shop(flask_shop: Shop) -> Iterator[OlderShop]:
     except NotInstalled as error:
         missing_service(str(error))
     alone = {"PYTHONPATH": "", "SHOP_BROKER_URL": flask_shop.stack.kombu_url}
+    alone |= {"IMAGECHORD_URL": f"{flask_shop.url}/imagechord", "IMAGECHORD_WEB_TOKEN": WEB_TOKEN}
     worker = [str(python), "-m", "celery", "-A", "tasks", "worker", "--pool", "solo", *QUICK]
     with flask_shop.stack.running({"older": worker}, project, **alone):
         wait_until(lambda: "ready." in flask_shop.stack.log("older"), what="the older worker")
@@ -185,7 +211,7 @@ def older_shop(flask_shop: Shop) -> Iterator[OlderShop]:
 def test_a_project_on_an_older_celery_orders_by_message(
     flask_shop: Shop, older_shop: OlderShop, source: str, tmp_path: Path
 ) -> None:
-    """Its own task, on its own worker, sends ``imagechord.start_batch`` with rows or with a file for ours to read."""
+    """Its own task, on its own worker, sends ``imagechord.start_batch`` with rows or a file; another asks over HTTP."""
     if source == "rows":
         what: dict[str, Any] = {"rows": [{**row, "sku": f"O-{n}"} for n, row in enumerate(ROWS)]}
     else:
@@ -200,6 +226,10 @@ def test_a_project_on_an_older_celery_orders_by_message(
     output = flask_shop.stack.folder / "output"
     wait_until(lambda: all(list(output.glob(f"{key}*")) for key in expected), what="the older shop's pictures")
     assert "shop.order_pictures" in flask_shop.stack.log("older")
+
+    asked = "import json; from tasks import look; print(json.dumps(look.delay('/api/batches').get(timeout=30)))"
+    listed = json.loads(older_shop.call(asked))["batches"]
+    assert f"older {source}" in [batch["name"] for batch in listed]
 
 
 def test_the_readmes_python_example_publishes(flask_shop: Shop) -> None:

@@ -50,7 +50,11 @@ def later_stack(
 
 def webhooks() -> dict[str, str]:
     """The variables by which providers find the endpoint."""
-    return {"WEBHOOK_BASE_URL": f"http://127.0.0.1:{free_ports(1)[0]}", "WEBHOOK_SECRET": "a-secret-of-ours-alone"}
+    return {
+        "WEBHOOK_BASE_URL": f"http://127.0.0.1:{free_ports(1)[0]}",
+        "WEBHOOK_SECRET": "a-secret-of-ours-alone",
+        "IMAGECHORD_WEB_TOKEN": "a-token-of-ours-alone",
+    }
 
 
 @contextmanager

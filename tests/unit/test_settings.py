@@ -21,6 +21,51 @@ def test_an_empty_value_counts_as_unset(tmp_path: Path) -> None:
     assert load_settings({"S3_BUCKET": ""}, tmp_path).get("S3_BUCKET") is None
 
 
+def test_a_secret_may_stand_in_a_file(tmp_path: Path) -> None:
+    """NAME_FILE names it, from the environment or ``.env``; the end of its line is no part of the secret."""
+    (tmp_path / "key").write_text("ak_1 2\n", "utf-8")
+    (tmp_path / "slack").write_text("https://hooks.example.com/T/B", "utf-8")
+    (tmp_path / ".env").write_text("SLACK_WEBHOOK_URL_FILE=slack\n", "utf-8")
+    settings = load_settings({"ANYCAP_API_KEY_FILE": str(tmp_path / "key"), "ANYCAP_API_KEY": ""}, tmp_path)
+    assert settings.get("ANYCAP_API_KEY") == "ak_1 2"
+    assert settings.get("SLACK_WEBHOOK_URL") == "https://hooks.example.com/T/B"
+    assert settings.sources["ANYCAP_API_KEY"] == str(tmp_path / "key")
+    assert {"ak_1 2", "/T/B"} <= settings.secrets
+
+
+@pytest.mark.parametrize(
+    ("content", "environ", "words"),
+    [
+        (None, {}, r"ANYCAP_API_KEY_FILE='.*/key' cannot be read: No such file or directory"),
+        (b"\xff\xfe", {}, r"ANYCAP_API_KEY_FILE='.*/key' cannot be read: it is not text"),
+        (b" \n", {}, r"ANYCAP_API_KEY_FILE='.*/key' is empty; write the secret into it, or unset ANYCAP_API_KEY_FILE"),
+        (b"ak_1", {"ANYCAP_API_KEY": "ak_2"}, r"ANYCAP_API_KEY and ANYCAP_API_KEY_FILE are both set"),
+    ],
+)
+def test_a_file_without_a_secret_is_an_error(
+    tmp_path: Path, content: bytes | None, environ: dict[str, str], words: str
+) -> None:
+    """A key that is silently missing would show as a refusal of the provider, hours later."""
+    if content is not None:
+        (tmp_path / "key").write_bytes(content)
+    with pytest.raises(ConfigurationError, match=words) as raised:
+        load_settings({"ANYCAP_API_KEY_FILE": "key", **environ}, tmp_path)
+    assert "ak_" not in str(raised.value)
+
+
+def test_a_folder_in_a_secrets_place_is_an_error(tmp_path: Path) -> None:
+    """A folder in the place of a file is what Docker makes of a bind mount whose source is not there."""
+    (tmp_path / "key").mkdir()
+    with pytest.raises(ConfigurationError, match="cannot be read: Is a directory"):
+        load_settings({"ANYCAP_API_KEY_FILE": "key"}, tmp_path)
+
+
+def test_variables_that_hold_no_secret_are_not_read_from_files(tmp_path: Path) -> None:
+    """AWS has variables of its own that end in _FILE."""
+    settings = load_settings({"AWS_WEB_IDENTITY_TOKEN_FILE": "nowhere", "S3_BUCKET_FILE": "nowhere"}, tmp_path)
+    assert settings.get("S3_BUCKET") is None
+
+
 def test_nothing_set_means_folders_beside_the_caller(tmp_path: Path) -> None:
     """State, staging, ledger and output lie under the working folder; no broker is assumed."""
     settings = load_settings({}, tmp_path)

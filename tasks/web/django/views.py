@@ -64,5 +64,4 @@ def _asked(request: HttpRequest, rest: str, form_fields: dict[str, str] | None =
 
 
 def _answered(response: Response) -> HttpResponse:
-    headers = {"Content-Type": "text/plain; charset=utf-8", **response.headers}
-    return HttpResponse(response.body, status=response.status, headers=headers)
+    return HttpResponse(response.body, status=response.status, headers=response.all_headers)

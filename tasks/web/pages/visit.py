@@ -124,6 +124,7 @@ class Visit:
             "mends": report_wording.mends(language),
             "moment": lambda moment: look.moment(moment, self.zone),
             "form_fields": self.request.form_fields,
+            "signed_in": self.request.signed_in,
         }
 
 

@@ -21,6 +21,7 @@ _PAIRS: Mapping[str, tuple[str, str]] = {
         "Start one with `imagechord run products.csv --template product_hero`.",
     ),
     "login": ("로그인", "Sign in"),
+    "logout": ("로그아웃", "Sign out"),
     "login_token": ("접속 토큰", "Access token"),
     "login_wrong": ("토큰이 맞지 않습니다.", "That is not the token."),
     "login_where": (

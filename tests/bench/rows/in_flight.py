@@ -60,6 +60,7 @@ def jobs_out(order: Order) -> Iterator[Measured]:
     with installation("", model, "tests.bench.provider:CalledImages") as made:
         (port,) = free_ports(1)
         made.environment |= {"WEBHOOK_BASE_URL": f"http://127.0.0.1:{port}", "WEBHOOK_SECRET": "of-the-benchmark-alone"}
+        made.environment["IMAGECHORD_WEB_TOKEN"] = "of-the-benchmark-alone"
         web = made.start("web", ["-c", "from tasks.cli.main import main; main()", "web", "--port", str(port)])
         contestant = Imagechord(made)
         source = write_rows(made.folder / "batch.csv", order.size, "batch")

@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Iterable
 from http import HTTPStatus
+from io import BytesIO
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 from tasks.web.http import Request
@@ -32,7 +33,7 @@ def serve() -> None:
         request = Request(
             environ["REQUEST_METHOD"],
             names,
-            lambda most_bytes: body[:most_bytes],
+            BytesIO(body).read,
             path.removeprefix(BASE),
             environ["QUERY_STRING"],
             BASE,

@@ -20,6 +20,7 @@ from waitress import wasyncore
 from tasks.core import callbacks
 from tasks.services import Services
 from tasks.web.django.views import addresses as django_addresses
+from tasks.web.door import most_bytes
 from tasks.web.flask import blueprint
 from tasks.web.server import addresses, open_server
 from tasks.web.site import Site
@@ -33,7 +34,7 @@ OTHERS_SECRET = "a-secret-of-somebody-else"
 
 def of_imagechord(site: Site) -> Any:
     """``imagechord web``'s own."""
-    return open_server(application(site), "127.0.0.1", 0)
+    return open_server(application(site), "127.0.0.1", 0, most_bytes(site))
 
 
 def of_any_wsgi_server(site: Site) -> Any:

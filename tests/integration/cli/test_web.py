@@ -13,7 +13,8 @@ import requests
 
 from tests.integration.cli.shop import Shop
 
-BROKER = {"IMAGECHORD_REDIS_URL": "redis://127.0.0.1:1/0"}
+TOKEN = {"IMAGECHORD_WEB_TOKEN": "the-token-of-this-site"}
+BROKER = {"IMAGECHORD_REDIS_URL": "redis://127.0.0.1:1/0", **TOKEN}
 WEBHOOKS = {"WEBHOOK_BASE_URL": "https://shop.example/hooks", "WEBHOOK_SECRET": "a-secret-of-the-shop's-own"}
 
 
@@ -71,7 +72,8 @@ def test_what_is_missing_is_said_at_once(shop: Shop) -> None:
 
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        assert "IMAGECHORD_REDIS_URL" in refusal()
+        assert "IMAGECHORD_WEB_TOKEN has to be set" in refusal()
+        assert "IMAGECHORD_REDIS_URL" in refusal(**TOKEN)
         assert "WEBHOOK_SECRET" in refusal(**BROKER, WEBHOOK_BASE_URL="https://shop.example")
         assert f"cannot listen on 127.0.0.1:{port}: Address already in use" in refusal(**WEBHOOKS)
 

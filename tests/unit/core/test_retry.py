@@ -40,6 +40,7 @@ def test_backoff_doubles_up_to_a_minute(tries: int, seconds: float) -> None:
         (Failure(ErrorClass.AMBIGUOUS, attempts=1, unknowns=1), Decision(wait_seconds=2.0)),
         (Failure(ErrorClass.AMBIGUOUS, attempts=2, unknowns=2), Decision(end=State.FAILED)),
         (Failure(ErrorClass.AMBIGUOUS, attempts=3, unknowns=1), Decision(end=State.FAILED)),
+        (Failure(ErrorClass.LOST, attempts=1), Decision(end=State.HELD)),
         (Failure(ErrorClass.RATE_LIMITED, attempts=3, unsent=1), Decision(wait_seconds=2.0)),
         (Failure(ErrorClass.RATE_LIMITED, unsent=900, retry_after_seconds=7200.0), Decision(wait_seconds=7200.0)),
         (Failure(ErrorClass.NOT_SENT, attempts=3, unsent=2), Decision(wait_seconds=4.0)),

@@ -160,6 +160,17 @@ def test_only_the_beginning_of_a_file_is_looked_at(tmp_path: Path) -> None:
         open_rows(path)
 
 
+@pytest.mark.parametrize(("lines", "columns"), [(1000, ("sku", "name", "color")), (100_000, None)])
+def test_columns_of_json_lines_are_known_at_once_where_that_is_quick(
+    tmp_path: Path, lines: int, columns: tuple[str, ...] | None
+) -> None:
+    """Only the whole of a file tells them: of a megabyte it is read."""
+    path = tmp_path / "products.jsonl"
+    path.write_text('{"sku": "A-1", "name": "x"}\n' * lines + '{"sku": "A-2", "color": "red"}\n')
+    with capture(path) as captured:
+        assert captured.columns == columns
+
+
 def test_a_character_on_the_edge_of_the_beginning_is_whole(tmp_path: Path) -> None:
     """The look may end within a character of three bytes."""
     path = tmp_path / "products.csv"
