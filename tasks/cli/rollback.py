@@ -43,6 +43,21 @@ def rollback(
 
     What a record had before is known where the CMS's preset says how it is read ('replaced' in config/cms.toml). The
     limits of the CMS are kept. Interrupted, the same command goes on where it stopped.
+
+    Examples:
+        imagechord rollback --dry-run
+            What would become of each record of the latest batch; changes nothing.
+        imagechord rollback b-20261122 --sku MUG-001 --sku BAG-002
+            Two records of a batch get their old pictures again.
+
+    Exit codes:
+        0  Nothing that is still the batch's is left in the CMS.
+        1  The CMS has not taken some of it, or none; run it again.
+        2, 130
+
+    Environment:
+        CMS_URL, CMS_TOKEN, CMS_PRESET
+        IMAGECHORD_REDIS_URL, REDIS_URL, IMAGECHORD_HOME, IMAGECHORD_DATABASE_URL
     """
     services = current_services()
     batch_id = batch_to_change(services, batch)

@@ -1,190 +1,222 @@
-"""What a CMS had before: recorded once, whatever happens to the write, and given out until it is put back."""
+"""A whole rollback without broker or worker: the ledger, the CMS, and what is said of each record."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing
+from itertools import count
+from pathlib import Path
 
-from sqlalchemy import insert, select, update
+import pytest
 
-from tasks.core.dispatch import StepName, Ticket
-from tasks.core.errors import Invalid
-from tasks.core.retry import Decision
-from tasks.core.rolling_back import Shown
-from tasks.core.selection import Selection
-from tasks.core.states import State
-from tasks.ledger import delivering, reading, retrying, rolling_back
-from tasks.ledger.dispatching import redispatch
-from tasks.ledger.rolling_back import WrittenRow, count_unrecorded, keep_old_value, mark_rolled_back, written_rows
-from tasks.ledger.schema import image
+from tasks.core.dispatch import StepName
+from tasks.core.errors import Account, ConfigurationError, InputError, Overloaded
+from tasks.core.rolling_back import Outcome, RolledBack
+from tasks.delivery.base import ReadableCms
+from tasks.ledger.delivering import settle_uploaded
+from tasks.ledger.engine import Ledger, parse_database_url
+from tasks.ledger.rolling_back import keep_old_value
+from tasks.rolling_back import roll_back
+from tasks.services import Services
+from tasks.settings import load_settings
 from tests.contract.ledger.scene import Scene, planned
+from tests.stand_ins.cms import CmsFault, CmsStandIn
 
-OLD, OTHER = "https://old/1.png", "https://other/1.png"
+READABLE = """\
+[generic]
+per_minute = {}
+replaced = {{ path = "/api/products/{{sku}}", image_url = "image_url" }}
+"""
+DOWN = CmsFault(503, {"Retry-After": "0"})
 
-
-def shows(url: str | None) -> Shown:
-    """What a record with one field shows."""
-    return {"image_url": url}
-
-
-def uploaded(scene: Scene, fingerprint: str = "a" * 64) -> Ticket:
-    """An image of a batch of its own, and always of one key, that is ready to be patched."""
-    (ticket,) = scene.tickets([planned(0, fingerprint=fingerprint)])
-    scene.generate(ticket)
-    scene.upload(ticket)
-    return ticket
+Open = Callable[..., Services]
+Published = Callable[..., str]
 
 
-def keep(scene: Scene, ticket: Ticket, shown: Shown) -> None:
-    """What the step does before it writes."""
-    keep_old_value(scene.ledger, scene.delivery(ticket, StepName.PATCH), shown)
+@pytest.fixture
+def cms() -> Iterator[CmsStandIn]:
+    """A CMS with twelve products, each with a picture."""
+    with CmsStandIn() as stand_in:
+        stand_in.products |= {key: f"https://old/{key}.png" for key in keys(12)}
+        yield stand_in
 
 
-def published(scene: Scene, fingerprint: str = "a" * 64) -> Ticket:
-    """An image of a batch of its own, and always of one key, that has replaced the old one."""
-    ticket = uploaded(scene, fingerprint)
-    keep(scene, ticket, shows(OLD))
-    scene.publish_uploaded(ticket)
-    return ticket
+@pytest.fixture
+def open_services(tmp_path: Path, sqlite_url: str, cms: CmsStandIn) -> Iterator[Open]:
+    """Make an installation without a broker whose CMS this is; ``cms_toml`` is its overlay."""
+    with ExitStack() as entered:
+
+        def make(cms_toml: str = READABLE.format(60_000), **variables: str) -> Services:
+            config = tmp_path / "config"
+            config.mkdir(exist_ok=True)
+            (config / "cms.toml").write_text(cms_toml)
+            environment = {"IMAGECHORD_CONFIG": str(config), "IMAGECHORD_DATABASE_URL": sqlite_url, **cms.environment}
+            services = Services(load_settings(environment | variables, tmp_path))
+            entered.callback(services.ledger.close)
+            return services
+
+        yield make
 
 
-def rows(scene: Scene, ticket: Ticket, keys: Sequence[str] | None = None) -> list[WrittenRow]:
-    """What is still to be rolled back of an image's batch."""
-    return [row for page in written_rows(scene.ledger, scene.image(ticket.image_id).batch_id, keys) for row in page]
+@pytest.fixture
+def published(sqlite_url: str) -> Iterator[Published]:
+    """Have a batch of so many rows published as the steps do it; pictures of one ``mark`` have the same URLs."""
+    with closing(Ledger(parse_database_url(sqlite_url))) as ledger:
+        scene, batches = Scene(ledger), count()
+
+        def publish(services: Services, rows: int, mark: str = "new") -> str:
+            batch = next(batches)
+            batch_id = scene.submit([planned(n, fingerprint=f"{batch:x}{n:063x}") for n in range(rows)])
+            for sent in scene.release(batch_id):
+                scene.generate(sent.ticket)
+                delivery = scene.delivery(sent.ticket, StepName.UPLOAD)
+                settle_uploaded(ledger, delivery, "key", f"https://{mark}/{delivery.key}.png")
+                delivery = scene.delivery(sent.ticket, StepName.PATCH)
+                if isinstance(services.cms, ReadableCms):
+                    keep_old_value(ledger, delivery, services.cms.read(delivery.key))
+                services.cms.write(delivery.key, [delivery.public_url or ""])
+                scene.publish_uploaded(sent.ticket)
+            return batch_id
+
+        yield publish
 
 
-def test_what_was_there_is_known_afterwards(scene: Scene) -> None:
-    """The row comes with its key, what it replaced and what is ours; once it is marked it comes no more."""
-    ticket = published(scene)
-    row = scene.image(ticket.image_id)
-    assert rows(scene, ticket) == [WrittenRow(row.key, shows(OLD), frozenset({row.public_url}), None)]
-    assert rows(scene, ticket, [row.key]) == rows(scene, ticket)
-    assert rows(scene, ticket, ["another"]) == []
-    (view,) = reading.images(scene.ledger, row.batch_id)
-    assert (view.replaced, view.rolled_back_at) == (shows(OLD), None)
-
-    mark_rolled_back(scene.ledger, row.batch_id, row.key)
-
-    assert rows(scene, ticket) == []
-    (view,) = reading.images(scene.ledger, row.batch_id)
-    assert view.rolled_back_at is not None
+def keys(rows: int) -> list[str]:
+    """The keys of the first rows."""
+    return [planned(number).key for number in range(rows)]
 
 
-def test_a_worker_that_dies_after_its_write_leaves_the_old_value(scene: Scene) -> None:
-    """The next one reads what the first has written: that is ours, and not what stood there before."""
-    ticket = uploaded(scene)
-    keep(scene, ticket, shows(OLD))
-    (again,) = redispatch(scene.ledger, [ticket.image_id])
-
-    keep(scene, again.ticket, shows(scene.image(ticket.image_id).public_url))
-    scene.publish_uploaded(again.ticket)
-
-    assert [row.was for row in rows(scene, ticket)] == [shows(OLD)]
+def outcomes(rows: Sequence[RolledBack]) -> dict[str, str]:
+    """By key."""
+    return {row.key: str(row.outcome) for row in rows}
 
 
-def test_the_same_url_as_before_is_what_was_there(scene: Scene) -> None:
-    """A picture that was published before, and is again: the first thing that is read counts, be it the same."""
-    ticket = uploaded(scene)
-    url = scene.image(ticket.image_id).public_url
-    keep(scene, ticket, shows(url))
-    assert [row.was for row in rows(scene, ticket)] == [shows(url)]
+def test_everything_is_as_before(open_services: Open, published: Published, cms: CmsStandIn) -> None:
+    """Each record gets its own picture back, or none where it had none, and is written once however often one asks."""
+    cms.products[keys(3)[1]] = None
+    before = dict(cms.products)
+    services = open_services()
+    batch_id = published(services, 3)
+    assert outcomes(list(roll_back(services, batch_id, dry_run=True))) == dict.fromkeys(keys(3), "put_back")
+    assert [cms.writes(key) for key in keys(3)] == [1, 1, 1], "a dry run only reads"
+
+    assert outcomes(list(roll_back(services, batch_id))) == dict.fromkeys(keys(3), "put_back")
+
+    assert cms.products == before
+    assert list(roll_back(services, batch_id)) == []
+    assert [cms.writes(key) for key in keys(3)] == [2, 2, 2]
 
 
-def test_a_variant_does_not_take_anothers_url_for_the_old_value(scene: Scene) -> None:
-    """It reads what the first variant has written after it had recorded: the row replaced what that one found."""
-    first, second = scene.tickets([planned(0), planned(0, variant=2, fingerprint="f" * 64)])
-    for ticket in (first, second):
-        scene.generate(ticket)
-        scene.upload(ticket)
-    keep(scene, first, shows(OLD))
-    keep(scene, second, shows(scene.image(first.image_id).public_url))
-    assert scene.image(second.image_id).replaced is None
-    urls = {scene.image(ticket.image_id).public_url for ticket in (first, second)}
-    (row,) = rows(scene, first)
-    assert (row.was, row.ours) == (shows(OLD), urls)
+def test_what_somebody_has_changed_is_left_alone(open_services: Open, published: Published, cms: CmsStandIn) -> None:
+    """It is said what the record shows; a record that was put back by hand counts as done."""
+    by_hand, put_back = keys(2)
+    services = open_services()
+    batch_id = published(services, 2)
+    cms.products |= {by_hand: "https://by-hand.png", put_back: f"https://old/{put_back}.png"}
+
+    rows = list(roll_back(services, batch_id))
+
+    assert outcomes(rows) == {by_hand: "changed", put_back: "as_before"}
+    assert rows[0].told == "somebody has changed it since, to {'image_url': 'https://by-hand.png'}"
+    assert cms.products[by_hand] == "https://by-hand.png"
+    assert outcomes(list(roll_back(services, batch_id))) == {by_hand: "changed"}
 
 
-def test_a_record_that_was_made_after_the_first_try_counts_as_it_was_then(scene: Scene) -> None:
-    """A product that was missing, and has a picture when the row is tried again: that picture is what is replaced."""
-    ticket = uploaded(scene)
-    keep(scene, ticket, shows(None))
-    delivery = scene.delivery(ticket, StepName.PATCH)
-    missing = Invalid("no product")
-    delivering.settle_delivery_failure(scene.ledger, delivery, StepName.PATCH, missing, Decision(end=State.FAILED))
-    retrying.retry(scene.ledger, delivery.batch_id, Selection.of("failed"))
-    (again,) = scene.release(delivery.batch_id)
-    scene.upload(again.ticket)
+@pytest.mark.parametrize("mark", ["new", "newer"])
+def test_an_older_batch_does_not_undo_a_newer_one(
+    open_services: Open, published: Published, cms: CmsStandIn, mark: str
+) -> None:
+    """Be the newer picture the same one or another; rolled back in their order, both are gone."""
+    (key,) = keys(1)
+    services = open_services()
+    older, newer = published(services, 1), published(services, 1, mark)
 
-    keep(scene, again.ticket, shows(OTHER))
+    (row,) = roll_back(services, older)
 
-    assert [row.was for row in rows(scene, ticket)] == [shows(OTHER)]
-
-
-def test_a_write_of_another_picture_of_the_row_is_ours_too(scene: Scene) -> None:
-    """Done again with another template after a write that seemed to fail, it still replaces what was there first."""
-    ticket = uploaded(scene)
-    keep(scene, ticket, shows(OLD))
-    before = scene.image(ticket.image_id).public_url
-    scene.set_image(ticket.image_id, public_url="https://cdn/edited.png")
-
-    keep(scene, ticket, shows(before))
-
-    (row,) = rows(scene, ticket)
-    assert (row.was, row.ours) == (shows(OLD), {before, "https://cdn/edited.png"})
+    assert (row.outcome, row.told) == (Outcome.LATER, f"{newer} has published it since; roll that back first")
+    assert cms.products[key] == f"https://{mark}/{key}.png"
+    assert outcomes(list(roll_back(services, newer))) == {key: "as_before" if mark == "new" else "put_back"}
+    assert outcomes(list(roll_back(services, older))) == {key: "put_back"}
+    assert cms.products[key] == f"https://old/{key}.png"
 
 
-def test_an_older_message_records_nothing(scene: Scene) -> None:
-    """Whoever was sent before reads late: what the present one has recorded stays."""
-    ticket = uploaded(scene)
-    stale = scene.delivery(ticket, StepName.PATCH)
-    (again,) = redispatch(scene.ledger, [ticket.image_id])
-    keep(scene, again.ticket, shows(OLD))
-    keep_old_value(scene.ledger, stale, shows(OTHER))
-    assert [row.was for row in rows(scene, ticket)] == [shows(OLD)]
+def test_trouble_that_passes_is_waited_out(open_services: Open, published: Published, cms: CmsStandIn) -> None:
+    """After two answers of 503 the third try puts the picture back."""
+    services = open_services()
+    batch_id = published(services, 2)
+    cms.script(keys(1)[0], DOWN, DOWN)
+    assert outcomes(list(roll_back(services, batch_id))) == dict.fromkeys(keys(2), "put_back")
+    assert all(url and url.startswith("https://old/") for url in cms.products.values())
 
 
-def test_a_later_batch_stands_in_the_way(scene: Scene) -> None:
-    """Of two batches that have published a key the older one is told of the newer, until that is rolled back."""
-    older = published(scene)
-    newer = published(scene, "b" * 64)
-    later = scene.image(newer.image_id)
-    assert [row.later for row in rows(scene, older)] == [later.batch_id]
-    assert [row.later for row in rows(scene, newer)] == [None]
-    mark_rolled_back(scene.ledger, later.batch_id, later.key)
-    assert [row.later for row in rows(scene, older)] == [None]
+def test_a_record_that_cannot_be_put_back_is_named(open_services: Open, published: Published, cms: CmsStandIn) -> None:
+    """A product that is gone, and one that does not keep what it is told, keep no other from being rolled back."""
+    gone, stubborn, fine = keys(3)
+    services = open_services()
+    batch_id = published(services, 3)
+    del cms.products[gone]
+    cms.script(stubborn, CmsFault(drop_field=True))
+
+    rows = list(roll_back(services, batch_id))
+
+    assert outcomes(rows) == {gone: "failed", stubborn: "failed", fine: "put_back"}
+    assert f"no product with key '{gone}'" in rows[0].told
+    assert f"was told to show {{'image_url': 'https://old/{stubborn}.png'}}" in rows[1].told
+    assert outcomes(list(roll_back(services, batch_id, [stubborn]))) == {stubborn: "put_back"}
 
 
-def test_a_batch_is_rolled_back_again_once_it_has_written_again(scene: Scene) -> None:
-    """A picture that failed, was rolled back, and is published by a retry has something to be put back."""
-    ticket = uploaded(scene)
-    keep(scene, ticket, shows(OLD))
-    row = scene.image(ticket.image_id)
-    mark_rolled_back(scene.ledger, row.batch_id, row.key)
-    keep(scene, ticket, shows(OTHER))
-    scene.publish_uploaded(ticket)
-    assert [row.was for row in rows(scene, ticket)] == [shows(OTHER)]
+def test_a_cms_that_is_down_is_not_asked_for_every_record(
+    open_services: Open, published: Published, cms: CmsStandIn
+) -> None:
+    """After five records in a row the rollback ends with the CMS's words; what is left is done the next time."""
+    services = open_services("[generic]\nin_flight = 1\n" + READABLE.format(60_000).partition("\n")[2])
+    batch_id = published(services, 12)
+    for key in keys(12):
+        cms.script(key, DOWN, DOWN, DOWN)
+    rows = []
+    with pytest.raises(Overloaded, match="503"):
+        rows.extend(roll_back(services, batch_id))
+    before = len(cms.requests)
+    cms.faults.clear()
+    assert outcomes(list(roll_back(services, batch_id))) == dict.fromkeys(keys(12), "put_back")
+    assert before < 2 * 12 + 12 * 6, "not every record was tried three times"
 
 
-def test_what_was_not_read_is_counted(scene: Scene) -> None:
-    """Rows that are in a CMS that was not read when they were written; others, and those that never got there, not."""
-    first, second, third = scene.tickets([planned(n) for n in range(3)])
-    for ticket in (first, second):
-        scene.generate(ticket)
-        scene.upload(ticket)
-    keep(scene, first, shows(OLD))
-    for ticket in (first, second):
-        scene.publish_uploaded(ticket)
-    assert count_unrecorded(scene.ledger, scene.image(third.image_id).batch_id) == 1
+def test_a_refused_token_ends_it_at_once(open_services: Open, published: Published, cms: CmsStandIn) -> None:
+    """Nobody need hear that for every record."""
+    services = open_services()
+    batch_id = published(services, 2)
+    cms.token = "another"
+    with pytest.raises(Account, match="check CMS_TOKEN"):
+        list(roll_back(services, batch_id))
 
 
-def test_many_rows_come_in_pages(scene: Scene) -> None:
-    """Each of them once, with all its variants, and in one order."""
-    names = [f"SKU-{number:05}" for number in range(rolling_back.PAGE + 3)]
-    ticket = published(scene)
-    columns = [column.name for column in image.c if column.name not in {"id", "key"}]
-    with scene.ledger.write() as connection:
-        (one,) = connection.execute(select(*(image.c[name] for name in columns))).mappings()
-        connection.execute(insert(image), [{**one, "key": name} for name in names[1:]])
-        connection.execute(update(image).where(image.c.key == names[7]).values(replaced=None))
-    pages = list(written_rows(scene.ledger, scene.image(ticket.image_id).batch_id))
-    assert [row.key for page in pages for row in page] == names[:7] + names[8:]
-    assert len(pages) == 2
+def test_the_pace_of_the_cms_is_kept(open_services: Open, published: Published) -> None:
+    """Without a broker too: at 600 a minute five records take at least 0.4 seconds."""
+    services = open_services(READABLE.format(600))
+    batch_id = published(services, 5)
+    begun_at = time.monotonic()
+    assert len(list(roll_back(services, batch_id))) == 5
+    assert time.monotonic() - begun_at >= 0.4
+
+
+def test_what_cannot_be_rolled_back_is_said_at_once(open_services: Open, published: Published, cms: CmsStandIn) -> None:
+    """A preset that cannot be read, no CMS, a key that is not there; nothing is called."""
+    services = open_services("")
+    batch_id = published(services, 1)
+    asked = len(cms.requests)
+    with pytest.raises(ConfigurationError, match=r"\[generic\] of cms.toml does not say where a record shows"):
+        roll_back(services, batch_id)
+    with pytest.raises(ConfigurationError, match="CMS_URL is not set"):
+        roll_back(open_services(CMS_URL=""), batch_id)
+    with pytest.raises(InputError, match="has the key 'nope'"):
+        roll_back(open_services(), batch_id, ["nope"])
+    assert len(cms.requests) == asked
+
+
+def test_a_batch_that_is_under_way_is_not_rolled_back(open_services: Open, scene: Scene) -> None:
+    """What its workers are just writing could not be told from what stays."""
+    services = open_services(IMAGECHORD_DATABASE_URL=scene.ledger.url.render_as_string(hide_password=False))
+    with pytest.raises(InputError, match="is under way"):
+        roll_back(services, scene.submit(1))
