@@ -14,7 +14,7 @@ from tasks.core.retry import backoff_seconds
 from tasks.core.rolling_back import DONE, Outcome, RolledBack, judge
 from tasks.delivery.base import ReadableCms
 from tasks.ledger import reading, summing
-from tasks.ledger.rolling_back import WrittenRow, mark_rolled_back, written_rows
+from tasks.ledger.rolling_back import WrittenRow, is_recorded, mark_rolled_back, written_rows
 from tasks.services import Services
 
 _TRIES = 3
@@ -30,14 +30,20 @@ def roll_back(
     Only where it still shows what the batch has written. What is done is known to the ledger, so that the same call
     goes on after an interruption. A ``dry_run`` reads only: PUT_BACK says then what would be.
 
-    Raises InputError for keys that the batch does not have and while it is under way, ConfigurationError for a CMS
-    that cannot be read. Going on raises StepError when the CMS is in trouble or refuses the token.
+    Raises InputError for keys that the batch does not have, while it is under way and when nothing was kept of what
+    it has replaced, ConfigurationError for a CMS that cannot be read. Going on raises StepError when the CMS is in
+    trouble or refuses the token.
     """
     if keys is not None:
         reading.require_keys(services.ledger, batch_id, keys)
     if summing.summarise(services.ledger, batch_id).active:
         raise InputError(f"{batch_id} is under way; wait for its end, or stop it first: imagechord cancel {batch_id}")
-    work = _Work(services, _readable(services), CmsTurns(services), batch_id, dry_run)
+    cms = _readable(services)
+    if not is_recorded(services.ledger, batch_id):
+        raise InputError(
+            f"nothing was kept of what the CMS showed before {batch_id}: it was not read, or not written to"
+        )
+    work = _Work(services, cms, CmsTurns(services), batch_id, dry_run)
     return _all(work, written_rows(services.ledger, batch_id, keys))
 
 

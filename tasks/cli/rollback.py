@@ -14,7 +14,6 @@ from tasks.cli.console import errors, note, output, print_json, print_next
 from tasks.cli.finishing import PUBLISHED, WITH_FAILURES
 from tasks.cli.wording import counted
 from tasks.cli.working import batch_to_change
-from tasks.core.errors import InputError
 from tasks.core.rolling_back import DONE, Outcome, RolledBack
 from tasks.ledger.rolling_back import count_unrecorded
 from tasks.services import current_services
@@ -75,8 +74,6 @@ def rollback(
         print_next(f"imagechord rollback {batch_id}", "goes on where it stopped")
         raise typer.Exit(_INTERRUPTED) from None
     unrecorded = 0 if sku else count_unrecorded(services.ledger, batch_id)
-    if unrecorded and not counts:
-        raise InputError(f"{batch_id}: {_unrecorded(unrecorded)}, so nothing can be put back")
     code = WITH_FAILURES if counts[Outcome.FAILED] else PUBLISHED
     if json:
         told = [{"sku": row.key, "outcome": str(row.outcome), "message": row.told} for row in left]
@@ -105,16 +102,10 @@ def _say(batch_id: str, counts: Counter[Outcome], unrecorded: int, *, dry_run: b
     told = [f"{counts[outcome]:,} {words[outcome]}" for outcome in Outcome if counts[outcome]]
     output.print(f"{batch_id}: {', '.join(told) or 'nothing is left to roll back'}", markup=False)
     if unrecorded:
-        note(_unrecorded(unrecorded))
+        note(f"what {counted(unrecorded, 'record')} showed before was not kept: the CMS was not read before the write")
     if dry_run and counts[Outcome.PUT_BACK]:
         print_next(f"imagechord rollback {batch_id}", "does it")
     elif counts[Outcome.FAILED]:
         print_next(f"imagechord rollback {batch_id}", "tries again what failed")
     else:
         print_next(f"imagechord status {batch_id}")
-
-
-def _unrecorded(records: int) -> str:
-    return (
-        f"what {counted(records, 'record')} showed before was not kept: their CMS was not read when they were written"
-    )

@@ -35,7 +35,7 @@ class Lookup(Strict):
 class Replaced(Strict):
     """Where a record shows what the write replaces: by placeholder of the body, in the answer to a GET of ``path``.
 
-    Without ``path`` the lookup's answer has it, which costs no GET more.
+    Without ``path`` the lookup's answer has it.
     """
 
     path: str | None = None

@@ -60,6 +60,13 @@ def keep_old_value(ledger: Ledger, delivery: Delivery, shown: Shown) -> None:
         connection.execute(_KEEP, {**mine, "replaced": replaced, "rolled_back_at": None})
 
 
+def is_recorded(ledger: Ledger, batch_id: str) -> bool:
+    """Whether it is known of any row of the batch what it replaced, rolled back or not."""
+    recorded = select(image.c.id).where(image.c.batch_id == batch_id, image.c.replaced.is_not(None)).limit(1)
+    with ledger.read() as connection:
+        return connection.scalar(recorded) is not None
+
+
 def count_unrecorded(ledger: Ledger, batch_id: str) -> int:
     """Published rows of the batch of which nobody knows what they replaced: they cannot be put back."""
     same_row = (_recorded.c.batch_id == batch_id, _recorded.c.key == image.c.key)

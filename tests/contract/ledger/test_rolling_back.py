@@ -205,6 +205,9 @@ def test_what_cannot_be_rolled_back_is_said_at_once(open_services: Open, publish
     """A preset that cannot be read, no CMS, a key that is not there; nothing is called."""
     services = open_services("")
     batch_id = published(services, 1)
+    with pytest.raises(InputError, match="nothing was kept of what the CMS showed before"):
+        roll_back(open_services(), batch_id)
+    services = open_services("")
     asked = len(cms.requests)
     with pytest.raises(ConfigurationError, match=r"\[generic\] of cms.toml does not say where a record shows"):
         roll_back(services, batch_id)
