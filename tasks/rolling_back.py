@@ -11,7 +11,7 @@ from tasks.cms_turns import CmsTurns
 from tasks.core.errors import Account, ConfigurationError, InputError, StepError
 from tasks.core.outages import PASSING
 from tasks.core.retry import backoff_seconds
-from tasks.core.rolling_back import DONE, Outcome, RolledBack, judge
+from tasks.core.rolling_back import DONE, Outcome, RolledBack, as_text, judge
 from tasks.delivery.base import ReadableCms
 from tasks.ledger import reading, summing
 from tasks.ledger.rolling_back import WrittenRow, is_recorded, mark_rolled_back, written_rows
@@ -80,7 +80,7 @@ class _Work:
         shown = self.cms.read(row.key)
         outcome = judge(shown, row.was, row.ours)
         if outcome is Outcome.CHANGED:
-            return RolledBack(row.key, outcome, f"somebody has changed it since, to {str(dict(shown))[:200]}")
+            return RolledBack(row.key, outcome, f"somebody has changed it since: {as_text(shown)}")
         if not self.dry_run:
             if outcome is Outcome.PUT_BACK:
                 self.cms.restore(row.key, row.was)

@@ -16,6 +16,7 @@ from tasks.cli.finishing import open_ledger
 from tasks.cli.wording import clock
 from tasks.core.errors import InputError
 from tasks.core.money import format_usd
+from tasks.core.rolling_back import as_text
 from tasks.core.views import ImageView
 from tasks.ledger import reading
 from tasks.ledger.reading import AttemptRow, RevisionRow
@@ -114,7 +115,7 @@ def _facts(image: ImageView, zone: str) -> Iterator[tuple[str, str]]:
     if image.cms_receipt:
         yield "CMS", image.cms_receipt
     if image.replaced is not None:
-        yield "In its place", ", ".join(f"{name}={value or 'nothing'}" for name, value in image.replaced.items())
+        yield "Replaced", as_text(image.replaced)
     if image.rolled_back_at is not None:
         yield "Rolled back", clock(image.rolled_back_at, zone)
     yield "Fingerprint", image.fingerprint[:16]

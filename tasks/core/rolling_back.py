@@ -54,6 +54,11 @@ def same(shown: Shown, was: Shown) -> bool:
     return all((shown.get(name) or None) == (value or None) for name, value in was.items())
 
 
+def as_text(shown: Shown) -> str:
+    """What a record shows, for a message: ``image_url=https://…``, at most 200 characters."""
+    return ", ".join(f"{name}={value or 'nothing'}" for name, value in shown.items())[:200]
+
+
 def _all_ours(value: Any, ours: Collection[str]) -> bool:
     urls = value if isinstance(value, list) else [value]
     return bool(urls) and all(isinstance(url, str) and url in ours for url in urls)

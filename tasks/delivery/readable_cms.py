@@ -6,7 +6,7 @@ from typing import Any
 
 from tasks.core.cms_preset import CmsPreset, Replaced, field_of
 from tasks.core.errors import Account, Invalid
-from tasks.core.rolling_back import Shown, same
+from tasks.core.rolling_back import Shown, as_text, same
 from tasks.delivery.cms import HttpCms
 
 
@@ -23,7 +23,7 @@ class ReadableHttpCms(HttpCms):
         self._send(values, was)
         shown = self._shown(*self._looked_up(key))
         if not same(shown, was):
-            raise Invalid(f"the CMS was told to show {_short(was)} for {key!r} again, and shows {_short(shown)}")
+            raise Invalid(f"told to have {as_text(was)} for {key!r} again, the CMS shows {as_text(shown)}")
 
     def _shown(self, values: dict[str, str], record: Any) -> Shown:
         replaced = self.preset.replaced
@@ -39,7 +39,3 @@ def http_cms(base_url: str, token: str | None, preset: CmsPreset, *, total_secon
     """The CMS at this URL, readable where its preset is. Raises ConfigurationError as its class does."""
     kind = ReadableHttpCms if preset.replaced else HttpCms
     return kind(base_url, token, preset, total_seconds=total_seconds)
-
-
-def _short(shown: Shown) -> str:
-    return str(dict(shown))[:200]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.core.rolling_back import Outcome, Shown, is_ours, judge, same
+from tasks.core.rolling_back import Outcome, Shown, as_text, is_ours, judge, same
 
 OURS = {"https://a", "https://b"}
 
@@ -29,6 +29,12 @@ OURS = {"https://a", "https://b"}
 def test_only_what_is_still_ours_is_overwritten(shown: Shown, was: Shown, outcome: Outcome) -> None:
     """A record goes back when all that it shows is of the batch; what somebody has changed is left alone."""
     assert judge(shown, was, OURS) is outcome
+
+
+def test_a_record_in_words() -> None:
+    """Names and values, nothing for none, and no more than a message holds."""
+    assert as_text({"image_url": "https://a", "image_urls": None}) == "image_url=https://a, image_urls=nothing"
+    assert len(as_text({"image_urls": ["https://a"] * 99})) == 200
 
 
 def test_nothing_is_no_value_of_its_own() -> None:
