@@ -107,6 +107,7 @@ def most_megabytes(worker: Worker) -> float:
     return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
+@pytest.mark.timeout(240)
 def test_jobs_hold_no_slot_and_end_by_being_asked_about(make_stack: MakeStack) -> None:
     """One thread has five jobs out at once, their worker is killed, and another one collects what was paid for once."""
     with JobMaker() as maker, SlackStandIn() as slack:
@@ -118,7 +119,8 @@ def test_jobs_hold_no_slot_and_end_by_being_asked_about(make_stack: MakeStack) -
         first.kill()
         stack.start_worker("two", "-c", "1")
         maker.finish()
-        stack.wait(batch_id)
+        # A question that was lost with its worker is asked again a minute later.
+        stack.wait(batch_id, 120)
         assert set(stack.states(batch_id).values()) == {State.PUBLISHED}
         assert len(maker.jobs) == 5
         assert stack.counts(batch_id).spent_usd_micros == 5 * PRICE

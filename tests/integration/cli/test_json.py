@@ -105,7 +105,9 @@ def test_who_stops_waiting_is_told_how_it_stands(shop: Shop) -> None:
     """An interrupted run ends in a document like any other, with exit code 130."""
     shop.write("products.csv", "sku,name,color\n" + "".join(f"A-{n},Mug,white\n" for n in range(300)))
     with shop.start("run", "products.csv", "-t", "product", "-m", "preview", "--json") as process:
-        wait_until((shop.folder / ".imagechord" / "worker.log").exists, 20, "a worker of its own")
+        log = shop.folder / ".imagechord" / "worker.log"
+        # Not at its very start: CPython swallows a KeyboardInterrupt in what it calls after a fork.
+        wait_until(lambda: log.exists() and "ready." in log.read_text("utf-8"), 30, "a worker of its own")
         interrupt(process)
         stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 130, stderr
