@@ -203,6 +203,8 @@ def of_image(image: ImageView) -> Data:
         "output_key": image.output_key,
         "public_url": image.public_url,
         "cms_receipt": image.cms_receipt,
+        "replaced": None if image.replaced is None else dict(image.replaced),
+        "rolled_back_at": moment(image.rolled_back_at),
         "created_at": moment(image.created_at),
         "published_at": moment(image.published_at),
         "references": list(image.references),

@@ -278,7 +278,8 @@ class Services:
         )
 
     def _open_cms(self) -> Cms:
-        from tasks.delivery.cms import HttpCms, RecordedCms
+        from tasks.delivery.cms import RecordedCms
+        from tasks.delivery.readable_cms import http_cms
 
         url, hook = self.settings.get("CMS_URL"), self.settings.get("CMS_HOOK")
         if url and hook:
@@ -287,7 +288,7 @@ class Services:
             return self._hook(hook)
         if url is None:
             return RecordedCms()
-        return HttpCms(url, self.settings.get("CMS_TOKEN"), self.settings.cms_preset)
+        return http_cms(url, self.settings.get("CMS_TOKEN"), self.settings.cms_preset)
 
     def _hook(self, path: str) -> Cms:
         from tasks.delivery.hook import HookCms

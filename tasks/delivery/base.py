@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from tasks.core.health import Health
+from tasks.core.rolling_back import Shown
 
 
 class Cms(Protocol):
@@ -28,6 +29,19 @@ class Cms(Protocol):
 
     def check(self) -> Health:
         """Say whether the CMS answers, without changing anything."""
+        ...
+
+
+@runtime_checkable
+class ReadableCms(Cms, Protocol):
+    """A CMS that shows what it has: what a write replaces can be kept, and put back."""
+
+    def read(self, key: str) -> Shown:
+        """What the record of ``key`` shows now where pictures are written. Raises StepError of the fitting class."""
+        ...
+
+    def restore(self, key: str, was: Shown) -> None:
+        """Put back what was read before, and see that it is there. Raises StepError of the fitting class."""
         ...
 
 
