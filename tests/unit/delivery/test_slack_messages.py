@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -15,67 +15,15 @@ from tasks.core.holds import Hold, Reason
 from tasks.core.limits import CMS, LimitState
 from tasks.core.outages import DESTINATIONS, S3, Outage
 from tasks.core.states import State
-from tasks.core.summary import BatchSummary, FailureGroup, Fallback
-from tasks.delivery.slack_messages import delivery_goes_on, delivery_held, finished, going_on, held, started
+from tasks.core.summary import FailureGroup, Fallback
+from tasks.delivery.slack_holds import held
+from tasks.delivery.slack_messages import delivery_goes_on, delivery_held, finished
 from tasks.delivery.slack_messages import refused as refused_batch
+from tasks.delivery.slack_start import going_on, started
 from tasks.delivery.slack_text import as_text
 from tasks.delivery.slack_words import ENGLISH, KOREAN
 from tests.stand_ins.slack import block_kit_problems
-
-START = datetime(2026, 5, 1, 2, 0, tzinfo=UTC)
-
-
-def summary(**changes: Any) -> BatchSummary:
-    """A finished batch of 24, all published, for twelve cents."""
-    values: dict[str, Any] = {
-        "batch_id": "01JT2Z",
-        "name": "products.csv",
-        "round": 1,
-        "total": 24,
-        "counts": {State.PUBLISHED: 24},
-        "skipped_rows": 0,
-        "models": ("nano-banana-2",),
-        "started_at": START,
-        "ended_at": START + timedelta(minutes=12, seconds=5),
-        "spent_usd_micros": 120_000,
-        "reused": 0,
-        "failures": (),
-        "report_url": "https://shop.example.com/report.html?a=1&b=2",
-    }
-    return BatchSummary(**{**values, **changes})
-
-
-def refused(count: int = 2, **changes: Any) -> FailureGroup:
-    """Pictures that the provider's policy refused."""
-    values: dict[str, Any] = {
-        "state": State.REFUSED,
-        "error_class": ErrorClass.REFUSED,
-        "step": "generate",
-        "message": "prompt was blocked",
-        "count": count,
-        "example_keys": ("SKU-1", "SKU-2"),
-    }
-    return FailureGroup(**{**values, **changes})
-
-
-def test_start_in_korean() -> None:
-    """The start message has the rocket, the number of images, the model and the expected cost."""
-    message = started("products.csv", 1000, ["nano-banana-2"], expected_usd_micros=5_000_000)
-    assert message["text"] == "🚀 `products.csv`: 이미지 1,000장 생성을 시작합니다"
-    assert (
-        as_text(message) == "🚀 products.csv: 이미지 1,000장 생성을 시작합니다\n모델: nano-banana-2\n예상 비용: $5.00"
-    )
-
-
-def test_start_in_english_without_a_price() -> None:
-    """A model without a price makes no promise about cost."""
-    message = started("products.csv", 24, ["a", "b"], language="en")
-    assert as_text(message) == "🚀 products.csv: generating 24 images\nModel: a, b"
-
-
-def test_one_image() -> None:
-    """A first try with one row reads well."""
-    assert started("a.csv", 1, ["m"], language="en")["text"] == "🚀 `a.csv`: generating 1 image"
+from tests.unit.delivery.summaries import START, refused, summary
 
 
 def test_all_published() -> None:
@@ -242,7 +190,7 @@ def test_never_outside_slacks_limits(
     )
     message = finished(round_summary, language=language)
     assert list(block_kit_problems(message)) == []
-    assert list(block_kit_problems(started(name, 10**9, models, language=language))) == []
+    assert list(block_kit_problems(started(round_summary, language=language))) == []
     assert as_text(message)
 
 
