@@ -20,6 +20,7 @@ from tasks.ledger import (
     counting,
     events,
     falling_back,
+    following,
     keeping,
     leases,
     limiting,
@@ -27,6 +28,7 @@ from tasks.ledger import (
     referring,
     releasing,
     retrying,
+    showing,
     submitting,
     summing,
     sweeping,
@@ -80,6 +82,8 @@ QUESTIONS: dict[str, Callable[[Ledger, str], object]] = {
     "redirect": lambda ledger, batch_id: events.redirect(ledger, batch_id, "https://shop.example.com"),
     "newest_published": lambda ledger, _batch_id: referring.newest_published(ledger, ["SKU-00001", "SKU-00002"]),
     "unneeded_references": lambda ledger, _batch_id: referring.unneeded(ledger, NOW, (NOW, "f"), 100),
+    "samples": showing.samples,
+    "expected_usd_micros": showing.expected_usd_micros,
     "claim_message": lambda ledger, batch_id: summing.claim_message(ledger, batch_id, "end", "worker"),
 }
 
@@ -248,3 +252,10 @@ def test_untold_events_are_found_by_an_index(scene: Scene, question: str) -> Non
     plans = _plans(scene.ledger, lambda: EVENTS[question](scene.ledger), "imagechord_event")
     assert [line for line in plans if "imagechord_event" in line and "ix_imagechord_event_untold" not in line] == []
     assert "ix_imagechord_event_untold" in " ".join(plans)
+
+
+@pytest.mark.parametrize("table", ["summary", "notice"])
+def test_what_slack_is_still_to_be_told_is_found_by_an_index(scene: Scene, table: str) -> None:
+    """Every few seconds it is asked for: what has been said for good costs nothing."""
+    plans = _plans(scene.ledger, lambda: following.with_news(scene.ledger), f"imagechord_{table}.update_due_at")
+    assert plans[0].startswith(f"SEARCH imagechord_{table} USING INDEX ix_imagechord_{table}_update_due_at")

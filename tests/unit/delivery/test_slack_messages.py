@@ -14,8 +14,10 @@ from tasks.core.events import Standing
 from tasks.core.holds import Hold, Reason
 from tasks.core.limits import CMS, LimitState
 from tasks.core.outages import DESTINATIONS, S3, Outage
+from tasks.core.showing import Shown
 from tasks.core.states import State
 from tasks.core.summary import FailureGroup, Fallback
+from tasks.delivery.slack_blocks import without_pictures
 from tasks.delivery.slack_holds import held
 from tasks.delivery.slack_messages import delivery_goes_on, delivery_held, finished
 from tasks.delivery.slack_messages import refused as refused_batch
@@ -306,3 +308,33 @@ def test_the_end_of_an_outage_says_how_long_it_was() -> None:
 def test_every_destination_has_words() -> None:
     """In both languages."""
     assert set(KOREAN.destinations) == set(ENGLISH.destinations) == set(DESTINATIONS)
+
+
+def shown(count: int) -> list[Shown]:
+    """So many pictures."""
+    return [Shown(f"SKU-{n}", f"https://cdn.example.com/a&b/{n}.png") for n in range(count)]
+
+
+def test_pictures_are_shown_small_beside_their_keys() -> None:
+    """Six at most, with the key as their alt text, and a way to the whole picture."""
+    message = finished(summary(), pictures=shown(9), language="en")
+    assert list(block_kit_problems(message)) == []
+    pictures = [block for block in message["blocks"] if "accessory" in block]
+    assert [block["accessory"]["alt_text"] for block in pictures] == [f"SKU-{n}" for n in range(6)]
+    assert pictures[0]["accessory"]["image_url"] == "https://cdn.example.com/a&b/0.png"
+    assert "SKU-0\nOpen the picture: https://cdn.example.com/a&b/0.png\n" in as_text(message)
+
+
+def test_a_summary_with_everything_is_within_slacks_fifty_blocks() -> None:
+    """The most that it can hold, pictures among it; without them it is the same message."""
+    groups = tuple(refused(n, state=state) for n in range(1, 30) for state in (State.FAILED, State.HELD))
+    batch = summary(
+        failures=groups,
+        fallbacks=(Fallback("a", "b", 1, 1),),
+        limits=(LimitState("a", found_per_minute=1.0),),
+        webhook=Standing(1, "503", gave_up=False),
+    )
+    message = finished(batch, pictures=shown(6))
+    assert len(message["blocks"]) == 50
+    assert list(block_kit_problems(message)) == []
+    assert without_pictures(message) == finished(batch)
