@@ -74,11 +74,12 @@ def start_of(ledger: Ledger, batch_id: str) -> Posted | None:
     return Posted(**found) if found else None
 
 
-def hasten(ledger: Ledger, batch_id: str) -> None:
-    """Let what a batch's start messages say be updated now: its round is over."""
+def hasten(ledger: Ledger, batch_id: str) -> bool:
+    """Let a batch's start messages be updated now, since its round is over; whether there are any."""
     open_ = (summary.c.batch_id == batch_id, summary.c.update_due_at.is_not(None))
     with ledger.write() as connection:
-        connection.execute(update(summary).where(*open_).values(update_due_at=datetime.now(UTC)))
+        due = update(summary).where(*open_).values(update_due_at=datetime.now(UTC))
+        return connection.execute(due).rowcount > 0
 
 
 def claim_starts(ledger: Ledger, batch_id: str) -> list[FollowingStart]:

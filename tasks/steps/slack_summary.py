@@ -55,8 +55,8 @@ def summarise_batch(services: Services, batch_id: str) -> None:
 def _close_start(services: Services, batch_id: str) -> None:
     """The start message says what the round has come to, too."""
     with left_to_the_sweep(f"the last update of {batch_id}'s start message"):
-        hasten(services.ledger, batch_id)
-        update_start(services, batch_id)
+        if hasten(services.ledger, batch_id):
+            update_start(services, batch_id)
 
 
 def _write_linked_report(services: Services, batch_id: str) -> None:

@@ -57,6 +57,7 @@ def test_a_start_that_a_webhook_posted_is_not(scene: Scene) -> None:
     become_due(scene)
     assert following.with_news(scene.ledger) == []
     assert following.start_of(scene.ledger, batch_id) is None
+    assert following.hasten(scene.ledger, batch_id) is False
 
 
 def test_the_last_update_is_made_when_the_round_is_over(scene: Scene) -> None:
@@ -64,7 +65,7 @@ def test_the_last_update_is_made_when_the_round_is_over(scene: Scene) -> None:
     batch_id = scene.submit(0)
     begin(scene, batch_id, Posted("C1", "1.5"))
     assert claim_message(scene.ledger, batch_id, "end", scene.worker) is not None
-    following.hasten(scene.ledger, batch_id)
+    assert following.hasten(scene.ledger, batch_id) is True
     mine = claim_one(scene, batch_id)
     assert (mine.over, mine.superseded) == (True, False)
     following.settle(scene.ledger, mine, {"text": "✅"}, None)
