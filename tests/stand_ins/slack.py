@@ -71,7 +71,7 @@ class SlackApi(SlackStandIn):
         super().__init__(*faults)
         self.said: list[dict[str, Any]] = []
         self.scopes = "chat:write,channels:read"
-        self.is_member = True
+        self.is_member, self.is_archived = True, False
 
     @property
     def api_url(self) -> str:
@@ -107,7 +107,8 @@ class SlackApi(SlackStandIn):
     def _channel(self, asked: dict[str, list[str]]) -> Reply:
         if asked.get("channel") != ["C0SHOP"]:
             return _refused("channel_not_found")
-        return Reply(200, {"ok": True, "channel": {"id": "C0SHOP", "name": "shop", "is_member": self.is_member}})
+        found = {"id": "C0SHOP", "name": "shop", "is_member": self.is_member, "is_archived": self.is_archived}
+        return Reply(200, {"ok": True, "channel": found})
 
     def _take(self, method: str, message: dict[str, Any]) -> Reply:
         """An update knows the channel by its id alone."""

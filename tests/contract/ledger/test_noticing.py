@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
 
 from tasks.core.holds import TOLD, WHOLE, Hold, Reason
 from tasks.core.posts import Posted
 from tasks.ledger import following, holding, leases, sweeping
+from tasks.ledger.engine import Ledger, parse_database_url
 from tasks.ledger.noticing import claim_notices, mark_noticed
-from tasks.ledger.schema import hold, notice
+from tasks.ledger.schema import batch, hold, notice
 from tasks.ledger.summing import claim_message, mark_sent
 from tests.contract.ledger.scene import MODEL, OTHER_MODEL, Scene, race
+from tests.waiting import wait_until
 
 SOON = timedelta(minutes=30)
 
@@ -93,6 +97,30 @@ def test_the_budget_is_the_batchs(scene: Scene, reason: Reason) -> None:
     holding.resume(scene.ledger, batch_id, 10)
     put(scene, batch_id, OTHER_MODEL, reason)
     assert tell(scene, batch_id) == [OTHER_MODEL]
+
+
+def test_two_workers_with_one_budget_take_turns(postgres_url: str) -> None:
+    """On PostgreSQL the second waits for the first to be done, and then finds it told."""
+    with closing(Ledger(parse_database_url(postgres_url))) as ledger, ThreadPoolExecutor(1) as pool:
+        scene = Scene(ledger)
+        batch_id = scene.submit(1)
+        for model in (MODEL, OTHER_MODEL):
+            put(scene, batch_id, model, Reason.BUDGET)
+        (first, _second) = holding.holds(ledger, batch_id)
+        with ledger.write() as connection:
+            connection.execute(select(batch.c.id).where(batch.c.id == batch_id).with_for_update())
+            told = {"batch_id": batch_id, "kind": first.reason, "name": first.model, "since": first.since}
+            now = datetime.now(UTC)
+            connection.execute(notice.insert().values(**told, worker_id=scene.worker, claimed_at=now, sent_at=now))
+            second = pool.submit(claim_notices, ledger, batch_id, scene.worker)
+            wait_until(lambda: _waiting(ledger), 10, "the other worker")
+        assert second.result(10) == []
+
+
+def _waiting(ledger: Ledger) -> int:
+    """How many transactions wait for another one."""
+    with ledger.read() as connection:
+        return connection.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")) or 0
 
 
 def test_what_begins_again_by_itself_is_told_once_an_hour(scene: Scene) -> None:

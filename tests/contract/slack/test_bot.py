@@ -152,6 +152,14 @@ def test_the_check_posts_nothing(channel: str, scopes: str, is_member: bool, sta
     assert bot(slack).check().status == "bad"
 
 
+def test_an_archived_channel_is_said_by_the_check() -> None:
+    """Though the bot is a member of it."""
+    with SlackApi() as slack:
+        slack.is_archived = True
+        health = bot(slack, "C0SHOP").check()
+    assert (health.status, "SLACK_CHANNEL" in health.detail) == ("bad", True)
+
+
 def test_a_wrong_token_is_said_by_the_check() -> None:
     """With what mends it."""
     with SlackApi() as slack:
