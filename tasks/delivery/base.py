@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Protocol, runtime_checkable
 
 from tasks.core.health import Health
+from tasks.core.posts import Posted
 from tasks.core.rolling_back import Shown
 
 
@@ -46,10 +47,17 @@ class ReadableCms(Cms, Protocol):
 
 
 class Notifier(Protocol):
-    """Where the start message and the summary go."""
+    """Where the start message, the summary and what is held go."""
 
-    def send(self, message: dict[str, Any]) -> None:
-        """Deliver one message (``text`` and ``blocks``). Raises StepError; the caller decides to go on."""
+    def send(self, message: dict[str, Any], thread: Posted | None = None) -> Posted | None:
+        """Deliver one message (``text`` and ``blocks``), in answer to another one where that can be.
+
+        Returns where it can be updated, if it can. Raises StepError; the caller decides to go on.
+        """
+        ...
+
+    def update(self, posted: Posted, message: dict[str, Any]) -> None:
+        """Put another message in the place of one that was sent. Raises StepError; Invalid: that cannot be any more."""
         ...
 
     def check(self) -> Health:

@@ -21,6 +21,7 @@ from tasks.ledger import (
     counting,
     events,
     falling_back,
+    following,
     keeping,
     leases,
     limiting,
@@ -29,6 +30,7 @@ from tasks.ledger import (
     releasing,
     retrying,
     rolling_back,
+    showing,
     submitting,
     summing,
     sweeping,
@@ -93,6 +95,8 @@ QUESTIONS: dict[str, Callable[[Ledger, str], object]] = {
     "matching_text": lambda ledger, batch_id: browsing.matching(ledger, batch_id, 9, Wanted(text="SKU")),
     "find_image": lambda ledger, batch_id: browsing.find_image(ledger, batch_id, 1),
     "image_revisions": lambda ledger, _batch_id: browsing.revisions(ledger, 1),
+    "samples": showing.samples,
+    "expected_usd_micros": showing.expected_usd_micros,
     "claim_message": lambda ledger, batch_id: summing.claim_message(ledger, batch_id, "end", "worker"),
 }
 
@@ -275,3 +279,10 @@ def test_untold_events_are_found_by_an_index(scene: Scene, question: str) -> Non
     plans = _plans(scene.ledger, lambda: EVENTS[question](scene.ledger), "imagechord_event")
     assert [line for line in plans if "imagechord_event" in line and "ix_imagechord_event_untold" not in line] == []
     assert "ix_imagechord_event_untold" in " ".join(plans)
+
+
+@pytest.mark.parametrize("table", ["summary", "notice"])
+def test_what_slack_is_still_to_be_told_is_found_by_an_index(scene: Scene, table: str) -> None:
+    """Every few seconds it is asked for: what has been said for good costs nothing."""
+    plans = _plans(scene.ledger, lambda: following.with_news(scene.ledger), f"imagechord_{table}.update_due_at")
+    assert plans[0].startswith(f"SEARCH imagechord_{table} USING INDEX ix_imagechord_{table}_update_due_at")
