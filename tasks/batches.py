@@ -14,7 +14,7 @@ from typing import Any
 
 from kombu.exceptions import OperationalError
 
-from tasks import control, intake, progress, publishing, retrying, submission
+from tasks import control, intake, progress, publishing, retrying, rolling_back, submission
 from tasks.celery import app
 from tasks.cluster import require_same_ledger
 from tasks.core import routing
@@ -23,6 +23,7 @@ from tasks.core.money import usd_micros
 from tasks.core.plan import RowProblem
 from tasks.core.plan_summary import PlanSummary
 from tasks.core.request import Request, Source
+from tasks.core.rolling_back import RolledBack
 from tasks.core.selection import Edit, Selection
 from tasks.core.states import ACTIVE
 from tasks.core.summary import BatchSummary
@@ -155,6 +156,17 @@ def publish(batch_id: str, *, keys: Iterable[str] | None = None) -> int:
     images = control.publish(_ledger_with(batch_id), batch_id, None if keys is None else list(keys))
     start(batch_id)
     return images
+
+
+def rollback(batch_id: str, *, keys: Iterable[str] | None = None, dry_run: bool = False) -> list[RolledBack]:
+    """Put back what the CMS showed before the batch, all or for these keys; what has become of each record.
+
+    Works in this process, and takes as long as the CMS's limits do. Called again it goes on with what is left.
+    Raises as :func:`tasks.rolling_back.roll_back` does.
+    """
+    _ledger_with(batch_id)
+    chosen = None if keys is None else list(keys)
+    return list(rolling_back.roll_back(current_services(), batch_id, chosen, dry_run=dry_run))
 
 
 def _ledger_with(batch_id: str) -> Ledger:

@@ -46,6 +46,7 @@ app = Imagechord(
         "tasks.steps.upload_s3",
         "tasks.steps.patch_cms",
         "tasks.steps.slack_summary",
+        "tasks.steps.slack_news",
         "tasks.steps.sweep",
         "tasks.steps.send_events",
     ],

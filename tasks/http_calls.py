@@ -22,7 +22,7 @@ from tasks.core.errors import Account, Ambiguous, ConfigurationError, NotSent, O
 from tasks.core.redaction import redacted
 from tasks.core.retry_after import parse_retry_after
 
-_SCHEMES = {"basic": "Basic", "bearer": "Bearer", "key": "Key"}
+_SCHEMES = {"basic": "Basic", "bearer": "Bearer", "key": "Key", "token": "Token"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +53,12 @@ class Answer:
 
 
 class TokenAuth(AuthBase):
-    """``Authorization: Bearer TOKEN``, fal's own Key, or Basic with ``user:password`` as the token.
+    """``Authorization: Bearer TOKEN``, fal's Key, Django's Token, or Basic with ``user:password`` as the token.
 
     A plain header would lose against an entry for the host in ``~/.netrc``.
     """
 
-    def __init__(self, scheme: Literal["bearer", "basic", "key"], token: str) -> None:
+    def __init__(self, scheme: Literal["bearer", "basic", "key", "token"], token: str) -> None:
         shown = base64.b64encode(token.encode()).decode() if scheme == "basic" else token
         self._value = f"{_SCHEMES[scheme]} {shown}"
 

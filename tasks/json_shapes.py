@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tasks.core.catalogue import ModelSpec
 from tasks.core.cost import CostEstimate, ManualCost
@@ -21,8 +21,10 @@ from tasks.core.outages import Outage
 from tasks.core.plan import PlannedImage, RowProblem
 from tasks.core.summary import BatchSummary
 from tasks.core.views import ImageView
-from tasks.ledger.reading import BatchRow
 from tasks.providers.base import Capabilities
+
+if TYPE_CHECKING:  # `imagechord cost` needs no ledger, and is quick because of that
+    from tasks.ledger.reading import BatchRow
 
 Data = dict[str, Any]
 
@@ -201,6 +203,8 @@ def of_image(image: ImageView) -> Data:
         "output_key": image.output_key,
         "public_url": image.public_url,
         "cms_receipt": image.cms_receipt,
+        "replaced": None if image.replaced is None else dict(image.replaced),
+        "rolled_back_at": moment(image.rolled_back_at),
         "created_at": moment(image.created_at),
         "published_at": moment(image.published_at),
         "references": list(image.references),

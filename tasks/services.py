@@ -119,7 +119,10 @@ class Services:
 
     @property
     def notifier(self) -> Notifier:
-        """SLACK_WEBHOOK_URL's, or none: the summary is in the log and the terminal anyway."""
+        """SLACK_BOT_TOKEN's, else SLACK_WEBHOOK_URL's, or none: the summary is in the log and the terminal anyway.
+
+        Raises ConfigurationError for a token without a channel.
+        """
         return self._once("notifier", self._open_notifier)
 
     @property
@@ -213,6 +216,11 @@ class Services:
         base = self.settings.preferences.report_base_url
         return f"{base.rstrip('/')}/{batch_id}/index.html" if base else None
 
+    def page_url(self, batch_id: str) -> str | None:
+        """Where people find the batch's page; ``None`` when nobody has said where ``imagechord web`` is found."""
+        base = self.settings.preferences.web_base_url
+        return f"{base.rstrip('/')}/batches/{batch_id}" if base else None
+
     def _once(self, name: str, make: Callable[[], _T]) -> _T:
         if name not in self._made:
             with self._lock:
@@ -289,7 +297,8 @@ class Services:
         )
 
     def _open_cms(self) -> Cms:
-        from tasks.delivery.cms import HttpCms, RecordedCms
+        from tasks.delivery.cms import RecordedCms
+        from tasks.delivery.readable_cms import http_cms
 
         url, hook = self.settings.get("CMS_URL"), self.settings.get("CMS_HOOK")
         if url and hook:
@@ -298,7 +307,7 @@ class Services:
             return self._hook(hook)
         if url is None:
             return RecordedCms()
-        return HttpCms(url, self.settings.get("CMS_TOKEN"), self.settings.cms_preset)
+        return http_cms(url, self.settings.get("CMS_TOKEN"), self.settings.cms_preset)
 
     def _hook(self, path: str) -> Cms:
         from tasks.delivery.hook import HookCms
@@ -311,7 +320,13 @@ class Services:
 
     def _open_notifier(self) -> Notifier:
         from tasks.delivery.slack import NullNotifier, SlackWebhook
+        from tasks.delivery.slack_bot import API_URL, SlackBot
 
+        token, channel = self.settings.get("SLACK_BOT_TOKEN"), self.settings.get("SLACK_CHANNEL")
+        if token and not channel:
+            raise ConfigurationError("SLACK_BOT_TOKEN is set and SLACK_CHANNEL is not: set it to the channel's id (C…)")
+        if token and channel:
+            return SlackBot(token, channel, api_url=self.settings.get("SLACK_API_URL") or API_URL)
         url = self.settings.get("SLACK_WEBHOOK_URL")
         return NullNotifier() if url is None else SlackWebhook(url)
 

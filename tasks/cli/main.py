@@ -41,6 +41,7 @@ COMMANDS = (
     Command("resume", "Fix", "tasks.cli.resume", "Go on with what was paused or held."),
     Command("cancel", "Fix", "tasks.cli.cancel", "End a batch: nothing more is bought or delivered."),
     Command("publish", "Fix", "tasks.cli.publish", "Publish what --hold-publish has kept back."),
+    Command("rollback", "Fix", "tasks.cli.rollback", "Put back what the CMS showed before a batch."),
     Command("limits", "Fix", "tasks.cli.limits", "Show the limits of the models and of the CMS, or change one."),
     Command("report", "Look", "tasks.cli.report", "Write a batch's contact sheet as HTML."),
     Command("export", "Look", "tasks.cli.export", "Write a batch's manifest, or its failed rows for another run."),

@@ -16,6 +16,7 @@ from tasks.cli.finishing import open_ledger
 from tasks.cli.wording import clock
 from tasks.core.errors import InputError
 from tasks.core.money import format_usd
+from tasks.core.rolling_back import as_text
 from tasks.core.views import ImageView
 from tasks.ledger import reading
 from tasks.ledger.reading import AttemptRow, RevisionRow
@@ -113,6 +114,10 @@ def _facts(image: ImageView, zone: str) -> Iterator[tuple[str, str]]:
     yield "Published", clock(image.published_at, zone)
     if image.cms_receipt:
         yield "CMS", image.cms_receipt
+    if image.replaced is not None:
+        yield "Replaced", as_text(image.replaced)
+    if image.rolled_back_at is not None:
+        yield "Rolled back", clock(image.rolled_back_at, zone)
     yield "Fingerprint", image.fingerprint[:16]
 
 

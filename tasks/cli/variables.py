@@ -99,6 +99,7 @@ GROUPS = (
             Variable("SLACK_WEBHOOK_URL", "Slack's incoming webhook."),
             Variable("SLACK_BOT_TOKEN", "Or a bot's token: messages are then brought up to date in place."),
             Variable("SLACK_CHANNEL", "The channel that the bot writes to.", "C0123456789"),
+            Variable("SLACK_API_URL", "Slack's Web API where it is not the usual one.", "https://slack-gov.com/api"),
         ),
     ),
     Group(

@@ -14,16 +14,39 @@ from tasks.core.errors import ConfigurationError, Invalid
 
 _PLACEHOLDER = re.compile(r"\{(\w*)\}")
 _LIST = "{image_urls}"
+_PICTURES = ("image_url", "image_urls")
 
 FieldPath = Annotated[str, Field(pattern=r"^\w+(\.\w+)*$")]
 """Where a value is in a JSON answer: ``data.0.documentId``; numbers are positions in a list."""
 
 
 class Lookup(Strict):
-    """A GET that turns the row's key into the CMS's own ``{id}``, read at ``field`` of its answer."""
+    """A GET that turns the row's key into the CMS's own ``{id}``, read at ``field`` of its answer.
+
+    Where ``key`` is given, the row's key must be shown there too: filters are forgiving, and some CMSs ignore one that
+    they do not know and answer with their first record. Upper and lower case are the same, for slugs are lower.
+    """
 
     path: str
     field: FieldPath
+    key: FieldPath | None = None
+
+
+class Replaced(Strict):
+    """Where a record shows what the write replaces: by placeholder of the body, in the answer to a GET of ``path``.
+
+    Without ``path`` the lookup's answer has it.
+    """
+
+    path: str | None = None
+    image_url: FieldPath | None = None
+    image_urls: FieldPath | None = None
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """Placeholder → where its value is."""
+        named = {"image_url": self.image_url, "image_urls": self.image_urls}
+        return {name: field for name, field in named.items() if field}
 
 
 class EchoIfPresent(Strict):
@@ -59,6 +82,7 @@ class CmsPreset(Strict):
     all of its variants; without one, the CMS knows the first alone.
     ``auth`` says how ``CMS_TOKEN`` travels; ``basic`` takes it as ``user:password``.
     ``missing_statuses`` are successes by number that mean "no such product".
+    ``replaced``: what the CMS had before is kept, so that it can be put back.
     """
 
     name: str
@@ -66,10 +90,11 @@ class CmsPreset(Strict):
     method: Literal["PATCH", "PUT", "POST"] = "PATCH"
     path: str
     body: Mapping[str, Any]
-    auth: Literal["bearer", "basic"] = "bearer"
+    auth: Literal["bearer", "basic", "token"] = "bearer"
     lookup: Lookup | None = None
     missing_statuses: tuple[int, ...] = ()
     verify: Verify = EchoIfPresent()
+    replaced: Replaced | Literal[False] = False
     check_path: str = "/"
     per_minute: Annotated[float, Field(gt=0)] | None = None
     in_flight: Annotated[int, Field(gt=0)] | None = None
@@ -83,7 +108,8 @@ class CmsPreset(Strict):
     def _placeholders_are_known(self) -> CmsPreset:
         in_path = {"sku"} | ({"id"} if self.lookup else set())
         read_back = [self.verify.path] if isinstance(self.verify, ReadBack) else []
-        for path in [self.path, *read_back]:
+        replaced = [self.replaced.path] if self.replaced and self.replaced.path else []
+        for path in [self.path, *read_back, *replaced]:
             _refuse_unknown(path, in_path)
         _refuse_unknown(self.lookup.path if self.lookup else "", {"sku"})
         for text in _texts(self.body):
@@ -91,6 +117,19 @@ class CmsPreset(Strict):
                 _refuse_unknown(text, in_path | {"image_url"})
         if not any("{image_url}" in text or text == _LIST for text in _texts(self.body)):
             raise ValueError("body has no {image_url}, so the picture's URL would go nowhere")
+        return self
+
+    @model_validator(mode="after")
+    def _replaced_can_be_put_back(self) -> CmsPreset:
+        if not self.replaced:
+            return self
+        if self.replaced.path is None and self.lookup is None:
+            raise ValueError("replaced has no path, and there is no lookup whose answer could show it")
+        names = {name for text in _texts(self.body) for name in _PLACEHOLDER.findall(text)} & {*_PICTURES}
+        if names != self.replaced.fields.keys():
+            raise ValueError(f"replaced must have a field for {' and '.join(sorted(names))}, as body has, and no other")
+        if any(f"{{{name}}}" in text and text != f"{{{name}}}" for text in _texts(self.body) for name in names):
+            raise ValueError("replaced cannot put back what is only a part of a text of body")
         return self
 
 
@@ -104,20 +143,20 @@ def filled_path(path: str, values: Mapping[str, str]) -> str:
     return _PLACEHOLDER.sub(lambda match: quote(values[match[1]], safe=""), path)
 
 
-def filled_body(body: Any, values: Mapping[str, str], image_urls: list[str]) -> Any:
+def filled_body(body: Any, values: Mapping[str, str], pictures: Mapping[str, Any]) -> Any:
     """The body with its texts filled, in one pass: a value that looks like a placeholder stays text.
 
-    ``{image_url}`` is the first of ``image_urls``.
+    ``pictures`` has ``image_url`` and ``image_urls``. A text that is one placeholder and nothing else becomes the value
+    as it is: a list, or whatever the CMS had before.
     """
-    if body == _LIST:
-        return image_urls
-    values = {**values, "image_url": image_urls[0]}
     if isinstance(body, str):
-        return _PLACEHOLDER.sub(lambda match: values[match[1]], body)
+        every = {**values, **pictures}
+        whole = _PLACEHOLDER.fullmatch(body)
+        return every[whole[1]] if whole else _PLACEHOLDER.sub(lambda match: str(every[match[1]]), body)
     if isinstance(body, Mapping):
-        return {name: filled_body(value, values, image_urls) for name, value in body.items()}
+        return {name: filled_body(value, values, pictures) for name, value in body.items()}
     if isinstance(body, list | tuple):
-        return [filled_body(value, values, image_urls) for value in body]
+        return [filled_body(value, values, pictures) for value in body]
     return body
 
 

@@ -41,6 +41,13 @@ MEANS: Mapping[Reason, str] = {
 """What each reason means, and what there is to mend; ``.github/TROUBLESHOOTING.md`` is made from it."""
 
 
+TOLD = (Reason.BUDGET, Reason.DAY_BUDGET, Reason.ACCOUNT, Reason.FAILURES, Reason.NO_ROOM)
+"""What people are told of: the other reasons are their own doing."""
+
+OF_THE_BATCH = (Reason.BUDGET, Reason.NO_ROOM)
+"""Trouble that its models meet one after the other, and that is one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Hold:
     """Why a batch, or one model of it, waits. ``until``: then it goes on by itself; ``None`` is when a person says.

@@ -61,6 +61,7 @@ class Preferences(Strict):
     stop_within_seconds: Annotated[float, Field(ge=0)] = 0.0
 
     report_base_url: str = ""
+    web_base_url: str = ""
     key_pattern: str = "{prefix}/{sku}-{fingerprint8}.{ext}"
     cache_control: str = "public, max-age=31536000, immutable"
     staging_keep_hours: Annotated[float, Field(ge=0)] = 72.0

@@ -13,6 +13,7 @@ KEEP_LATE = f"{PREFIX}.keep_late"
 UPLOAD_S3 = f"{PREFIX}.upload_s3"
 PATCH_CMS = f"{PREFIX}.patch_cms"
 SLACK_SUMMARY = f"{PREFIX}.slack_summary"
+SLACK_NEWS = f"{PREFIX}.slack_news"
 SWEEP = f"{PREFIX}.sweep"
 SEND_EVENTS = f"{PREFIX}.send_events"
 

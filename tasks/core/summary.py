@@ -67,6 +67,7 @@ class BatchSummary:
     unpriced: tuple[str, ...] = ()
     """Those of ``models`` without a price: of their calls only what the provider reports is counted as spent."""
     fallbacks: tuple[Fallback, ...] = ()
+    budget_usd_micros: int | None = None
 
     @property
     def published(self) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from tasks.core.pictures import Size
+from tasks.core.rolling_back import Shown
 from tasks.core.states import ENDED, WAITING, State
 
 
@@ -16,7 +17,8 @@ class ImageView:
 
     ``thumbnail`` is a small JPEG, PNG or WebP file of the picture, made once, when the picture was.
     ``row`` is the source row, column → text, in the order of its columns. ``asked_model`` is the model that a fallback
-    has taken the place of. ``references`` are the names of the pictures that it starts from.
+    has taken the place of. ``references`` are the names of the pictures that it starts from. ``replaced`` is what the
+    CMS showed before, where it can be read, and ``rolled_back_at`` when that was put back.
     """
 
     line: int
@@ -40,6 +42,8 @@ class ImageView:
     cms_receipt: str | None = None
     created_at: datetime | None = None
     published_at: datetime | None = None
+    replaced: Shown | None = None
+    rolled_back_at: datetime | None = None
     asked_model: str | None = None
     references: tuple[str, ...] = ()
     thumbnail: bytes | None = field(default=None, repr=False)

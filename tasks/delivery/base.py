@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from tasks.core.health import Health
+from tasks.core.posts import Posted
+from tasks.core.rolling_back import Shown
 
 
 class Cms(Protocol):
@@ -31,11 +33,31 @@ class Cms(Protocol):
         ...
 
 
-class Notifier(Protocol):
-    """Where the start message and the summary go."""
+@runtime_checkable
+class ReadableCms(Cms, Protocol):
+    """A CMS that shows what it has: what a write replaces can be kept, and put back."""
 
-    def send(self, message: dict[str, Any]) -> None:
-        """Deliver one message (``text`` and ``blocks``). Raises StepError; the caller decides to go on."""
+    def read(self, key: str) -> Shown:
+        """What the record of ``key`` shows now where pictures are written. Raises StepError of the fitting class."""
+        ...
+
+    def restore(self, key: str, was: Shown) -> None:
+        """Put back what was read before, and see that it is there. Raises StepError of the fitting class."""
+        ...
+
+
+class Notifier(Protocol):
+    """Where the start message, the summary and what is held go."""
+
+    def send(self, message: dict[str, Any], thread: Posted | None = None) -> Posted | None:
+        """Deliver one message (``text`` and ``blocks``), in answer to another one where that can be.
+
+        Returns where it can be updated, if it can. Raises StepError; the caller decides to go on.
+        """
+        ...
+
+    def update(self, posted: Posted, message: dict[str, Any]) -> None:
+        """Put another message in the place of one that was sent. Raises StepError; Invalid: that cannot be any more."""
         ...
 
     def check(self) -> Health:

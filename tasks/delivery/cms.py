@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
+from urllib.parse import unquote
 
-from tasks.core.cms_preset import CmsPreset, Echo, EchoIfPresent, ReadBack, field_of, filled_body, filled_path
+from tasks.core.cms_preset import CmsPreset, Echo, EchoIfPresent, Lookup, ReadBack, field_of, filled_body, filled_path
 from tasks.core.errors import Account, Invalid, Overloaded, RateLimited, StepError
 from tasks.core.health import Health
 from tasks.http_calls import Answer, HttpCaller, TokenAuth, checked_base_url, checked_token
@@ -33,13 +35,8 @@ class HttpCms:
 
     def write(self, key: str, image_urls: list[str], _image_id: int | None = None, /) -> str:
         """Write, verify, and return a receipt like ``PATCH 200, echoed``. Raises StepError of the fitting class."""
-        values = {"sku": key}
-        if self.preset.lookup:
-            values["id"] = self._looked_up(key)
-        path = filled_path(self.preset.path, values)
-        answer = self._call(self.preset.method, path, key, filled_body(self.preset.body, values, image_urls))
-        if answer.status in self.preset.missing_statuses:
-            raise _missing(key, f"it answered {answer.status}")
+        values, _record = self._looked_up(key)
+        answer = self._send(values, {"image_url": image_urls[0], "image_urls": image_urls})
         return f"{self.preset.method} {answer.status}, {self._verified(answer, values, image_urls)}"
 
     def check(self) -> Health:
@@ -56,13 +53,26 @@ class HttpCms:
             )
         return Health("cms", "ok", f"{self.base_url} answers (preset {self.preset.name})")
 
-    def _looked_up(self, key: str) -> str:
-        assert self.preset.lookup
-        answer = self._call("GET", filled_path(self.preset.lookup.path, {"sku": key}), key)
-        found = field_of(answer.json(), self.preset.lookup.field)
-        if not isinstance(found, str | int):
-            raise _missing(key, "looking it up found nothing")
-        return str(found)
+    def _looked_up(self, key: str) -> tuple[dict[str, str], Any]:
+        """What the preset's paths are filled with, and what the lookup has answered, where there is one."""
+        values, lookup = {"sku": key}, self.preset.lookup
+        if lookup is None:
+            return values, None
+        answered = self._get(lookup.path, values)
+        return values | {"id": _id_in(answered, lookup, key)}, answered
+
+    def _send(self, values: dict[str, str], pictures: Mapping[str, Any]) -> Answer:
+        """The preset's write, with these values of the body's placeholders."""
+        body = filled_body(self.preset.body, values, pictures)
+        answer = self._call(self.preset.method, filled_path(self.preset.path, values), values["sku"], body)
+        if answer.status in self.preset.missing_statuses:
+            raise _missing(values["sku"], f"it answered {answer.status}")
+        return answer
+
+    def _get(self, path: str, values: dict[str, str]) -> Any:
+        answer = self._call("GET", filled_path(path, values), values["sku"])
+        _refuse_page(answer)
+        return answer.json()
 
     def _verified(self, answer: Answer, values: dict[str, str], expected: list[str]) -> str:
         """How the write was seen to have happened, in a word. Raises Invalid when it was not."""
@@ -70,8 +80,7 @@ class HttpCms:
         if isinstance(verify, EchoIfPresent):
             return _echoed_if_present(verify, answer, expected, key)
         if isinstance(verify, ReadBack):
-            read = self._call("GET", filled_path(verify.path, values), key)
-            _demand(field_of(read.json(), verify.field), expected, key, verify.field)
+            _demand(field_of(self._get(verify.path, values), verify.field), expected, key, verify.field)
             return "read back"
         _demand_echo(verify, answer, expected, key)
         return "echoed"
@@ -99,13 +108,28 @@ class RecordedCms:
 
 
 def _echoed_if_present(verify: EchoIfPresent, answer: Answer, expected: list[str], key: str) -> str:
-    if answer.body.lstrip()[:1] == b"<":  # a login page, or a site's start page that answers to everything
-        raise Account("the CMS answered with a web page; CMS_URL must be the address of its API")
+    _refuse_page(answer)
     echoes = [(name, field_of(answer.json(), name)) for name in verify.fields]
     present = [(name, value) for name, value in echoes if value is not None]
     for name, value in present:
         _demand(value, expected, key, name)
     return "echoed" if present else "not echoed"
+
+
+def _refuse_page(answer: Answer) -> None:
+    """A login page, or a site's start page that answers to everything, says nothing of a record."""
+    if answer.body.lstrip()[:1] == b"<":
+        raise Account("the CMS answered with a web page; CMS_URL must be the address of its API")
+
+
+def _id_in(answered: Any, lookup: Lookup, key: str) -> str:
+    """The CMS's own id of the record with this key. Raises Invalid when the lookup has found none, or another."""
+    found, shown = field_of(answered, lookup.field), lookup.key and field_of(answered, lookup.key)
+    if not isinstance(found, str | int):
+        raise _missing(key, "looking it up found nothing")
+    if lookup.key and unquote(str(shown)).casefold() != key.casefold():
+        raise _missing(key, f"looking it up found {str(shown)[:200]!r}")
+    return str(found)
 
 
 def _demand_echo(verify: Echo, answer: Answer, expected: list[str], key: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from tasks.core.errors import Account, Invalid, Overloaded, RateLimited, StepError
 from tasks.core.health import Health
+from tasks.core.posts import Posted
 from tasks.delivery.slack_text import as_text
 from tasks.http_calls import Answer, HttpCaller, checked_base_url
 
@@ -27,11 +28,15 @@ class SlackWebhook:
         self._url = checked_base_url(url, "SLACK_WEBHOOK_URL")
         self._http = HttpCaller("Slack", "SLACK_WEBHOOK_URL", total_seconds=total_seconds, repeatable=False)
 
-    def send(self, message: dict[str, Any]) -> None:
+    def send(self, message: dict[str, Any], thread: Posted | None = None) -> None:  # noqa: ARG002 – only a bot can answer
         """Post one message; only ``200 ok`` is success. Raises StepError of the fitting class."""
         answer = self._http.call("POST", self._url, message)
         if answer.status != 200 or answer.text != "ok":
             raise _refusal(answer)
+
+    def update(self, posted: Posted, message: dict[str, Any]) -> None:  # noqa: ARG002 – as above
+        """Raises Invalid: nobody knows what a webhook has posted."""
+        raise Invalid("a message that a webhook has posted cannot be updated")
 
     def check(self) -> Health:
         """Post an empty message, which a living webhook refuses and nobody sees."""
@@ -47,9 +52,13 @@ class SlackWebhook:
 class NullNotifier:
     """No Slack is configured: messages go to the log, as plain text."""
 
-    def send(self, message: dict[str, Any]) -> None:
+    def send(self, message: dict[str, Any], thread: Posted | None = None) -> None:  # noqa: ARG002 – only a bot can answer
         """Log the message at INFO."""
         _log.info("%s", as_text(message))
+
+    def update(self, posted: Posted, message: dict[str, Any]) -> None:  # noqa: ARG002 – as above
+        """The same: a log goes on."""
+        self.send(message)
 
     def check(self) -> Health:
         """Say that there is none."""
@@ -57,7 +66,7 @@ class NullNotifier:
             "slack",
             "off",
             "SLACK_WEBHOOK_URL is not set: summaries go to the log and the terminal",
-            "set SLACK_WEBHOOK_URL",
+            "set SLACK_WEBHOOK_URL, or SLACK_BOT_TOKEN and SLACK_CHANNEL",
         )
 
 

@@ -23,8 +23,18 @@ class Words:
     next_round: str
     refused: str
     mend: str
+    progress: str
+    pace: str
+    time_left: str
+    superseded: str
+    budget: str
+    page: str
     held: str
+    held_images: str
+    budget_reached: str
+    more_budget: str
     goes_on: str
+    lifted: str
     until: str
     falls_back: str
     fallback: str
@@ -47,6 +57,7 @@ class Words:
     by_itself: str
     more_reasons: str
     report: str
+    picture: str
     batch: str
     round: str
     hours: str
@@ -69,8 +80,18 @@ KOREAN = Words(
     next_round="{name}: {round} 진행을 시작합니다 (이미지 {images}장)",
     refused="{name}: 시작하지 않았습니다 (생성·결제된 이미지 없음)",
     mend="고친 뒤 다시 제출해 주세요. 모든 문제 보기:",
+    progress="{name}: {done}/{total} · {percent}%",
+    pace="분당 {pace}장",
+    time_left="약 {duration} 남음",
+    superseded="{name}: {counts} · {round}에서 이어집니다",
+    budget="예산",
+    page="배치 페이지 열기",
     held="{name}: 일부 이미지를 보류했습니다",
+    held_images="대기 {images}장",
+    budget_reached="{name}: 예산에 도달했습니다 (사용 {spent} / 예산 {budget})",
+    more_budget="예산을 늘려 이어서 진행하기:",
     goes_on="원인을 해결한 뒤 이어서 진행하기:",
+    lifted="{name}: 보류했던 이미지를 이어서 진행합니다 ({time})",
     until="{time}에 자동으로 다시 시작합니다",
     falls_back="이미지는 대체 모델로 이어서 생성합니다",
     fallback="{images}장을 {asked} 대신 {model}(으)로 생성 (성공 {published}장)",
@@ -93,6 +114,7 @@ KOREAN = Words(
     by_itself="때가 되면 자동으로 이어집니다",
     more_reasons="그 밖의 사유 {reasons}건 ({images}장)은 보고서에 있습니다",
     report="보고서 열기",
+    picture="이미지 열기",
     batch="배치",
     round="{round}차",
     hours="{hours}시간 {minutes}분",
@@ -136,8 +158,18 @@ ENGLISH = Words(
     next_round="{name}: {round} begins (images: {images})",
     refused="{name}: not started (nothing was generated or paid)",
     mend="Mend it and submit it again. Every problem:",
+    progress="{name}: {done}/{total} · {percent}%",
+    pace="{pace} a minute",
+    time_left="about {duration} left",
+    superseded="{name}: {counts} · goes on in {round}",
+    budget="Budget",
+    page="Open the batch page",
     held="{name}: some images are on hold",
+    held_images="images waiting: {images}",
+    budget_reached="{name}: the budget is reached ({spent} of {budget} spent)",
+    more_budget="To go on with more money:",
     goes_on="Mend the cause, then go on with:",
+    lifted="{name}: what was held goes on ({time})",
     until="goes on by itself at {time}",
     falls_back="its images go on with a fallback",
     fallback="{images} by {model} instead of {asked} ({published} succeeded)",
@@ -160,6 +192,7 @@ ENGLISH = Words(
     by_itself="goes on by itself in time",
     more_reasons="more reasons, in the report: {reasons} (images: {images})",
     report="Open the report",
+    picture="Open the picture",
     batch="Batch",
     round="round {round}",
     hours="{hours} h {minutes} min",

@@ -158,6 +158,7 @@ def settle_published(ledger: Ledger, delivery: Delivery, receipt: str) -> None:
         state=State.PUBLISHED,
         cms_receipt=receipt,
         published_at=datetime.now(UTC),
+        rolled_back_at=None,
         error_class=None,
         error_step=None,
         error_message=None,

@@ -39,13 +39,16 @@ def register_worker(ledger: Ledger, hostname: str, queues: Sequence[str]) -> str
 
 
 def beat(ledger: Ledger, worker_id: str, expires: timedelta = EXPIRES) -> None:
-    """Prolong the lease, or renew it when this worker was taken for dead: what it still holds is its own again."""
+    """Prolong the lease, or renew it when this worker was taken for dead: what it still holds is its own again.
+
+    Who has left (:func:`abandon`) stays gone: its heart beats on until its process ends.
+    """
     with ledger.write(lasting=False) as connection:
         now = ledger.clock(connection)
         steady = worker.c.stopped_at.is_(None) & (worker.c.heartbeat_at > now - expires)
         connection.execute(
             update(worker)
-            .where(worker.c.id == worker_id)
+            .where(worker.c.id == worker_id, or_(worker.c.died_at.is_(None), worker.c.died_at <= now))
             .values(
                 heartbeat_at=now,
                 steady_since=case((steady, worker.c.steady_since), else_=now),

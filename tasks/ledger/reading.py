@@ -209,6 +209,8 @@ def view_of(row: Row[*tuple[Any, ...]], jpeg: bytes | None) -> ImageView:
         output_key=row.output_key,
         fingerprint=row.fingerprint,
         cms_receipt=row.cms_receipt,
+        replaced=row.replaced["value"] if row.replaced else None,
+        rolled_back_at=row.rolled_back_at,
         asked_model=row.asked_model,
         created_at=row.created_at,
         published_at=row.published_at,

@@ -447,20 +447,21 @@ summary = Table(
     metadata,
     Column("batch_id", String(32), ForeignKey(batch.c.id), primary_key=True),
     Column("round", Integer, primary_key=True),
-    Column("kind", String(8), primary_key=True),  # start, end
+    Column("kind", String(8), primary_key=True),  # start, refused, end
     Column("worker_id", String(36), nullable=False),
     Column("claimed_at", UtcDateTime, nullable=False),
     _time("sent_at"),
     Column("message", JSON),
     Column("error", Text),
     Column("posted", JSON(none_as_null=True)),  # {"channel": …, "ts": …}: where it can be updated
+    Column("update_due_at", UtcDateTime, index=True),  # then it may be; null: no more
 )
 
 notice = Table(
     "imagechord_notice",
     metadata,
     Column("batch_id", String(32), ForeignKey(batch.c.id), primary_key=True),
-    Column("kind", String(12), primary_key=True),  # budget, held
+    Column("kind", String(20), primary_key=True),  # tasks.core.holds.Reason
     Column("name", String(100), primary_key=True),  # the model's alias; empty: the whole batch
     Column("since", UtcDateTime, primary_key=True),  # the episode: when the hold began
     Column("worker_id", String(36), nullable=False),
@@ -468,4 +469,6 @@ notice = Table(
     _time("sent_at"),
     Column("message", JSON),
     Column("error", Text),
+    Column("posted", JSON(none_as_null=True)),  # as in summary
+    Column("update_due_at", UtcDateTime, index=True),  # then it may say that the hold is over; null: no more
 )

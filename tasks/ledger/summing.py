@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, select, true, update
+from sqlalchemy import ColumnElement, and_, bindparam, or_, select, true, update
 
+from tasks.core.posts import Posted
 from tasks.core.states import ACTIVE
 from tasks.core.summary import BatchSummary
 from tasks.ledger import counting
 from tasks.ledger.engine import Ledger
 from tasks.ledger.events import write_batch_event
-from tasks.ledger.schema import batch, image, summary
+from tasks.ledger.schema import batch, image, notice, summary
 from tasks.ledger.upsert import insert_new
+
+UPDATE_EVERY = timedelta(seconds=15)
+"""How often a start message may be updated: Slack allows some 50 updates a minute for all batches together."""
 
 _SAYING = timedelta(minutes=1)
 
@@ -48,12 +52,12 @@ class Said:
 def claim_message(ledger: Ledger, batch_id: str, kind: str, worker_id: str) -> Said | None:
     """Take the right to send this batch's ``start`` or ``end`` message of its present round.
 
-    Returns ``None`` when the message has been claimed already, and for ``end`` when the batch does not rest, or its
-    start is just being said. A claimant that dies before :func:`mark_sent` is found by the sweep, so the message
-    goes out at least once. With the claim the batch's webhook gets its event.
+    Returns ``None`` when the message has been claimed already, and for ``end`` when the batch does not rest, or
+    something that comes before it is just being said. A claimant that dies before :func:`mark_sent` is found by the
+    sweep, so the message goes out at least once. With the claim the batch's webhook gets its event.
     """
     now = datetime.now(UTC)
-    now_due = and_(resting(), ~_is_starting(now)) if kind == "end" else true()
+    now_due = and_(resting(), ~is_saying(now)) if kind == "end" else true()
     with ledger.write() as connection:
         round_ = connection.scalar(select(batch.c.round).where(batch.c.id == batch_id, now_due))
         if round_ is None:
@@ -66,21 +70,33 @@ def claim_message(ledger: Ledger, batch_id: str, kind: str, worker_id: str) -> S
     return Said(batch_id, int(round_), kind) if claimed else None
 
 
-def _is_starting(now: datetime) -> ColumnElement[bool]:
-    """Whether somebody is about to send the batch's start message: a minute is more than that can take."""
+def is_saying(now: datetime) -> ColumnElement[bool]:
+    """Whether somebody is about to say that a row of ``batch`` starts, or what of it is held.
+
+    A minute is more than that can take.
+    """
+    lately = now - _SAYING
     start = and_(summary.c.batch_id == batch.c.id, summary.c.round == batch.c.round, summary.c.kind == "start")
-    unsent = and_(summary.c.sent_at.is_(None), summary.c.claimed_at > now - _SAYING)
-    return select(summary.c.batch_id).where(start, unsent).exists()
+    starting = select(summary.c.batch_id).where(start, summary.c.sent_at.is_(None), summary.c.claimed_at > lately)
+    held = and_(notice.c.batch_id == batch.c.id, notice.c.sent_at.is_(None), notice.c.claimed_at > lately)
+    return or_(starting.exists(), select(notice.c.batch_id).where(held).exists())
 
 
-def mark_sent(ledger: Ledger, said: Said, message: Mapping[str, Any], error: str | None) -> None:
-    """The message went out, or its receiver is dead (``error``): either way it is not sent again."""
+def mark_sent(
+    ledger: Ledger, said: Said, message: Mapping[str, Any], error: str | None, posted: Posted | None = None
+) -> None:
+    """The message went out, or its receiver is dead (``error``): either way it is not sent again.
+
+    A start that was ``posted`` where it can be updated will be (:mod:`tasks.ledger.following`).
+    """
+    now = datetime.now(UTC)
+    values = {"sent_at": now, "message": dict(message), "error": error}
+    if posted is not None:
+        due_at = now + UPDATE_EVERY if said.kind == "start" else None
+        values |= {"posted": asdict(posted), "update_due_at": due_at}
+    this = (summary.c.batch_id == said.batch_id, summary.c.round == said.round, summary.c.kind == said.kind)
     with ledger.write() as connection:
-        connection.execute(
-            update(summary)
-            .where(summary.c.batch_id == said.batch_id, summary.c.round == said.round, summary.c.kind == said.kind)
-            .values(sent_at=datetime.now(UTC), message=dict(message), error=error)
-        )
+        connection.execute(update(summary).where(*this).values(**values))
 
 
 def sent_message(ledger: Ledger, batch_id: str, kind: str = "end") -> dict[str, Any] | None:
@@ -129,10 +145,14 @@ def summarise(ledger: Ledger, batch_id: str, report_url: str | None = None) -> B
         problems=tuple(row.problems),
         unpriced=tuple(model for model in tally.by_model if model in (row.unpriced or ())),
         fallbacks=fallbacks,
+        budget_usd_micros=row.budget_usd_micros,
     )
 
 
-_SUMMED = ("name", "round", "total", "skipped", "started_at", "created_at", "spent_usd_micros", "phase", "problems")
+_SUMMED = (
+    *("name", "round", "total", "skipped", "started_at", "created_at", "phase", "problems"),
+    *("spent_usd_micros", "budget_usd_micros"),
+)
 _BATCH = select(*(batch.c[name] for name in _SUMMED), batch.c.catalogue["unpriced"].label("unpriced")).where(
     batch.c.id == bindparam("the_batch")
 )

@@ -12,8 +12,10 @@ from tasks.core.states import State
 from tasks.ledger.dispatching import lost
 from tasks.ledger.engine import Ledger
 from tasks.ledger.releasing import any_due
-from tasks.ledger.schema import batch, image, summary, worker
+from tasks.ledger.schema import batch, image, notice, summary, worker
 from tasks.ledger.summing import resting
+
+_SAID = (summary, notice)
 
 
 def unclaimed_before(
@@ -86,8 +88,6 @@ def resting_unsaid(ledger: Ledger) -> list[str]:
 def forget_unsent_messages(ledger: Ledger) -> int:
     """Drop claims on messages whose claimant died (see :func:`tasks.ledger.leases.reap`) before it could send."""
     living = select(worker.c.id).where(worker.c.stopped_at.is_(None))
+    unsent = (table.delete().where(table.c.sent_at.is_(None), table.c.worker_id.not_in(living)) for table in _SAID)
     with ledger.write() as connection:
-        result = connection.execute(
-            summary.delete().where(summary.c.sent_at.is_(None), summary.c.worker_id.not_in(living))
-        )
-    return result.rowcount
+        return sum(connection.execute(each).rowcount for each in unsent)

@@ -15,7 +15,7 @@ from tasks.ledger.rows import Delivery
 from tasks.services import Services
 from tasks.steps.base import RetryLater
 from tasks.steps.ending import announce_if_resting, follow
-from tasks.steps.held import say_held
+from tasks.steps.held import tell_soon
 from tasks.steps.outage import is_outage, it_lives, may_try
 from tasks.steps.subject import bind
 from tasks.steps.suspects import alone_if
@@ -79,5 +79,5 @@ def _fail(services: Services, delivery: Delivery, step: StepName, error: StepErr
     )
     decision = after_delivery(failure, services.retry_rules)
     if settle_delivery_failure(services.ledger, delivery, step, error, decision):
-        say_held(services, delivery.batch_id)
+        tell_soon(delivery.batch_id)
     follow(services, delivery, step, error, decision)

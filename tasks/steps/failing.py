@@ -29,7 +29,7 @@ from tasks.ledger.settling import settle_failure
 from tasks.services import Services
 from tasks.steps import falling_back
 from tasks.steps.ending import follow
-from tasks.steps.held import say_held
+from tasks.steps.held import tell_soon
 from tasks.steps.turn import slow_down
 
 logger = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ def fail(services: Services, claimed: Claim, error: StepError, tries: int) -> No
     onward = falling_back.onward(services, claimed, error, decision)
     if settle_failure(services.ledger, claimed, error, decision, onward):
         falling_back.move_on(services, claimed.batch_id)
-        say_held(services, claimed.batch_id)
+        tell_soon(claimed.batch_id)
     if onward.drawn is not None:
         falling_back.follow(services, claimed, error, onward.drawn)
     follow(services, claimed, StepName.GENERATE, error, decision)

@@ -23,7 +23,7 @@ from tasks.services import Services, current_services
 from tasks.steps.buying import buy
 from tasks.steps.ending import announce_if_resting, refill
 from tasks.steps.failing import as_step_errors, fail
-from tasks.steps.held import say_held
+from tasks.steps.held import tell_soon
 from tasks.steps.later import goes_on, hand_in
 from tasks.steps.orphans import ImageStep
 from tasks.steps.subject import bind
@@ -87,7 +87,7 @@ def _stop(services: Services, stopped: Stopped) -> NoReturn:
     bind(batch=stopped.batch_id, sku=stopped.key)
     if stopped.began:
         apply_holds(services.ledger, stopped.batch_id)
-        say_held(services, stopped.batch_id)
+        tell_soon(stopped.batch_id)
     announce_if_resting(services, stopped.batch_id)
     raise Superseded(f"image {stopped.key!r} waits: {stopped.message}")
 

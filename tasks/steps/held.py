@@ -1,24 +1,45 @@
-"""Saying at once that something of a batch is held: nobody should find out in the morning."""
+"""Saying that something of a batch is held: nobody should find out in the morning."""
 
 from __future__ import annotations
 
-from tasks.delivery.slack_messages import held
-from tasks.ledger.holding import holds
-from tasks.ledger.summing import claim_message, is_resting, summarise
+from tasks.celery import app
+from tasks.core import routing
+from tasks.delivery.slack_holds import held
+from tasks.ledger.following import start_of
+from tasks.ledger.noticing import claim_notices, mark_noticed
+from tasks.ledger.summing import summarise
 from tasks.services import Services
 from tasks.steps.ending import left_to_the_sweep
-from tasks.steps.slack_summary import send_once
+from tasks.steps.saying import say
+
+_TOGETHER_SECONDS = 2
+"""Models that are held within such a time are told of in one message."""
 
 
-def say_held(services: Services, batch_id: str) -> None:
-    """Tell Slack, once in a round, what is held and why. A batch that rests has its summary for that."""
+def ask_for_news(batch_id: str, in_seconds: float = 0.0) -> None:
+    """Ask for a batch's news to be told in Slack; harmless when there are none, or somebody is at it."""
+    app.signature(routing.SLACK_NEWS, args=(batch_id,), immutable=True).apply_async(countdown=in_seconds)
+
+
+def tell_soon(batch_id: str) -> None:
+    """Ask for what is held to be told: who buys or delivers does not wait for Slack. Else the sweep asks."""
+    with left_to_the_sweep(f"telling what of {batch_id} is held"):
+        ask_for_news(batch_id, _TOGETHER_SECONDS)
+
+
+def tell_holds(services: Services, batch_id: str) -> bool:
+    """Tell Slack, once an episode, what of a batch is held and why; whether there was something to tell."""
+    claimed = claim_notices(services.ledger, batch_id, services.worker_id)
+    if not claimed:
+        return False
     preferences = services.settings.preferences
-    with left_to_the_sweep(f"saying that {batch_id} is held"):
-        if is_resting(services.ledger, batch_id):
-            return
-        found = holds(services.ledger, batch_id)
-        said = claim_message(services.ledger, batch_id, "held", services.worker_id)
-        if found and said is not None:
-            summary = summarise(services.ledger, batch_id)
-            message = held(summary, found, language=preferences.language, timezone=preferences.timezone)
-            send_once(services, said, message)
+    message = held(
+        summarise(services.ledger, batch_id),
+        claimed,
+        page_url=services.page_url(batch_id),
+        language=preferences.language,
+        timezone=preferences.timezone,
+    )
+    told = say(services, f"{batch_id}: what is held", message, start_of(services.ledger, batch_id))
+    mark_noticed(services.ledger, claimed, told.message, told.error, told.posted)
+    return True

@@ -14,6 +14,7 @@ from tasks.core.outages import ANSWERS, PASSING, destination_of
 from tasks.delivery.slack_messages import delivery_goes_on, delivery_held
 from tasks.ledger.rows import Delivery
 from tasks.services import Services
+from tasks.steps.saying import say
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +61,4 @@ def it_lives(services: Services, step: StepName) -> None:
 def _tell(services: Services, message: dict[str, Any]) -> None:
     """At most once: whoever is told to tell does so, or nobody does."""
     logger.warning("%s", message["text"])
-    try:
-        services.notifier.send(message)
-    except Exception as failure:  # noqa: BLE001 – no trouble of Slack's may fail or repeat a delivery
-        logger.warning("Slack did not take the message: %s", failure)
+    say(services, "an outage", message)

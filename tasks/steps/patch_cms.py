@@ -11,7 +11,9 @@ from tasks.core.dispatch import StepName, Ticket
 from tasks.core.errors import StepError
 from tasks.core.limits import CMS
 from tasks.core.retry import backoff_seconds
+from tasks.delivery.base import ReadableCms
 from tasks.ledger.delivering import UploadedVariant, settle_published, uploaded_variants
+from tasks.ledger.rolling_back import keep_old_value
 from tasks.ledger.rows import Delivery
 from tasks.services import Services, current_services
 from tasks.steps.delivery import deliver
@@ -23,6 +25,8 @@ from tasks.steps.turn import Outcome, slow_down, turn
 def patch(services: Services, delivery: Delivery) -> None:
     """Write the public URLs into the CMS and mark the image published. Raises StepError."""
     try:
+        if isinstance(services.cms, ReadableCms):
+            keep_old_value(services.ledger, delivery, services.cms.read(delivery.key))
         receipt = _write(services, delivery)
     except StepError as error:
         slow_down(services, CMS, error, backoff_seconds(delivery.attempt))

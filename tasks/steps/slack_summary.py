@@ -8,14 +8,17 @@ from typing import Any
 from tasks import progress
 from tasks.celery import app
 from tasks.core import routing
-from tasks.core.errors import StepError
-from tasks.core.redaction import redacted
 from tasks.delivery.slack_messages import finished
 from tasks.ledger.events import has_webhook
+from tasks.ledger.following import hasten
+from tasks.ledger.showing import samples
 from tasks.ledger.summing import Said, claim_message, is_resting, mark_sent
 from tasks.reporting import write_report
 from tasks.services import Services, current_services
 from tasks.steps.ending import left_to_the_sweep
+from tasks.steps.held import tell_holds
+from tasks.steps.saying import say
+from tasks.steps.slack_news import update_start
 from tasks.steps.telling import ask
 
 logger = logging.getLogger(__name__)
@@ -26,34 +29,34 @@ def send_once(services: Services, said: Said, message: dict[str, Any]) -> None:
 
     With the claim came an event for the batch's webhook, if it has one.
     """
-    error = None
-    try:
-        services.notifier.send(message)
-    except Exception as failure:  # noqa: BLE001 – whatever it is, the message has been claimed and is not sent again
-        error = (
-            str(failure)
-            if isinstance(failure, StepError)
-            else redacted(f"unexpected {type(failure).__name__}: {failure}")
-        )
-        logger.warning("batch %s: Slack did not take the %s message: %s", said.batch_id, said.kind, failure)
+    told = say(services, f"batch {said.batch_id}, {said.kind}", message)
     # After it, since the ledger may be away by now, and nobody else would send what is claimed.
     with left_to_the_sweep(f"telling the webhook of {said.batch_id}"):
         if has_webhook(services.ledger, said.batch_id):
             ask(said.batch_id)
-    mark_sent(services.ledger, said, message, error)
+    mark_sent(services.ledger, said, told.message, told.error, told.posted)
 
 
 def summarise_batch(services: Services, batch_id: str) -> None:
     """Send the summary of a resting batch, once per round; do nothing while something is active."""
     if not is_resting(services.ledger, batch_id):
         return
+    tell_holds(services, batch_id)  # or the summary would say it first
     preferences = services.settings.preferences
-    summary = progress.summarise(services, batch_id)
-    message = finished(summary, language=preferences.language, timezone=preferences.timezone)
+    summary, pictures = progress.summarise(services, batch_id), samples(services.ledger, batch_id)
+    message = finished(summary, pictures=pictures, language=preferences.language, timezone=preferences.timezone)
     said = claim_message(services.ledger, batch_id, "end", services.worker_id)
     if said is not None:
         send_once(services, said, message)
+        _close_start(services, batch_id)
         _write_linked_report(services, batch_id)
+
+
+def _close_start(services: Services, batch_id: str) -> None:
+    """The start message says what the round has come to, too."""
+    with left_to_the_sweep(f"the last update of {batch_id}'s start message"):
+        if hasten(services.ledger, batch_id):
+            update_start(services, batch_id)
 
 
 def _write_linked_report(services: Services, batch_id: str) -> None:

@@ -10,15 +10,18 @@ from tasks.core import routing
 from tasks.core.errors import LedgerUnavailable
 from tasks.core.retry import backoff_seconds
 from tasks.core.summary import BatchSummary
-from tasks.delivery.slack_messages import going_on, refused, started
+from tasks.delivery.slack_messages import refused
+from tasks.delivery.slack_start import going_on, started
 from tasks.intake import PASSING, plan_stored, take_in_order
 from tasks.ledger import sweeping
 from tasks.ledger.dispatching import redispatch
 from tasks.ledger.reading import phase_of
+from tasks.ledger.showing import expected_usd_micros
 from tasks.ledger.summing import claim_message, summarise
 from tasks.services import Services, current_services
 from tasks.steps.base import RetryLater
-from tasks.steps.ending import announce_if_resting
+from tasks.steps.ending import announce_if_resting, left_to_the_sweep
+from tasks.steps.held import tell_holds
 from tasks.steps.slack_summary import send_once
 from tasks.steps.subject import bind
 
@@ -28,11 +31,7 @@ def start(services: Services, batch_id: str) -> None:
     summary = summarise(services.ledger, batch_id)
     # Claimed before anything is released: the summary of a quick batch waits for it.
     said = claim_message(services.ledger, batch_id, "start", services.worker_id) if _begins(summary) else None
-    language = services.settings.preferences.language
-    if summary.round == 1:
-        message = started(summary.name, summary.total, summary.models, language=language)
-    else:
-        message = going_on(summary, language=language)
+    message = _start_message(services, summary) if said is not None else {}
     try:
         for model in summary.models:
             graph.release(services, model)
@@ -40,8 +39,19 @@ def start(services: Services, batch_id: str) -> None:
     finally:
         if said is not None:
             send_once(services, said, message)
+    # What was held meanwhile has waited for that.
+    with left_to_the_sweep(f"telling what of {batch_id} is held"):
+        tell_holds(services, batch_id)
     # A batch without images rests at once.
     announce_if_resting(services, batch_id)
+
+
+def _start_message(services: Services, summary: BatchSummary) -> dict[str, Any]:
+    page_url, language = services.page_url(summary.batch_id), services.settings.preferences.language
+    if summary.round > 1:
+        return going_on(summary, page_url=page_url, language=language)
+    expected = expected_usd_micros(services.ledger, summary.batch_id)
+    return started(summary, expected_usd_micros=expected, page_url=page_url, language=language)
 
 
 def _begins(summary: BatchSummary) -> bool:

@@ -13,14 +13,14 @@ from tasks.core.dispatch import Dispatch, StepName, Ticket
 from tasks.core.holds import Reason
 from tasks.core.limits import CMS
 from tasks.core.outages import DESTINATIONS, WAITS_IN, Outage
-from tasks.ledger import events, holding, jobs, leases, sweeping, unplanned
+from tasks.ledger import events, following, holding, jobs, leases, sweeping, unplanned
 from tasks.ledger.dispatching import redispatch
 from tasks.limiting import broker_epoch
 from tasks.limits.underway import under_way
 from tasks.services import Services, current_services
 from tasks.steps import falling_back
 from tasks.steps.ending import left_to_the_sweep
-from tasks.steps.held import say_held
+from tasks.steps.held import ask_for_news, tell_soon
 from tasks.steps.orphans import settle_orphan
 from tasks.steps.pruning import Pruner
 from tasks.steps.telling import ask
@@ -51,6 +51,7 @@ def sweep_once(services: Services) -> None:
         _release_due,
         _summarise_resting,
         _tell_webhooks,
+        _tell_news,
         _keep_staging,
         _pruner.prune_if_due,
     ):
@@ -159,7 +160,7 @@ def _give_up_waiting(services: Services, outage: Outage) -> None:
     for batch_id in sweeping.waiting_since(services.ledger, WAITS_IN[outage.destination], too_long):
         logger.warning("sweep: %s is held: %s", batch_id, message)
         if holding.hold_batch(services.ledger, batch_id, Reason.FAILURES, message):
-            say_held(services, batch_id)
+            tell_soon(batch_id)
 
 
 def _begin_unbegun(services: Services) -> None:
@@ -185,6 +186,11 @@ def _summarise_resting(services: Services) -> None:
 def _tell_webhooks(services: Services) -> None:
     for batch_id in events.due(services.ledger):
         ask(batch_id)
+
+
+def _tell_news(services: Services) -> None:
+    for batch_id in following.with_news(services.ledger):
+        ask_for_news(batch_id)
 
 
 def _keep_staging(services: Services) -> None:

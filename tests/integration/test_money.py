@@ -41,10 +41,10 @@ def test_a_budget_is_used_up_and_not_exceeded(make_stack: MakeStack, api: Anycap
         stack.wait(batch_id)
         assert set(stack.states(batch_id).values()) == {State.PUBLISHED}
         assert len(api.charges) == len(CUPS)
-        told = [message["text"][0] for message in slack.messages]
-        # While what was bought is still being delivered, the hold is said before the summary says it too.
-        assert [mark for mark in told if mark != "⏸"] == ["🚀", "⚠", "✅"]
-        assert told.count("⏸") <= 1
+        # The budget that is reached is said once, before the summary says it too.
+        assert [message["text"][0] for message in slack.messages] == ["🚀", "💰", "⚠", "✅"]
+        assert "($0.30 of $0.31 spent)" in slack.messages[1]["text"]
+        assert f"imagechord resume {batch_id} --budget USD" in str(slack.messages[1])
 
 
 def test_the_budget_of_a_day_holds_over_batches(make_stack: MakeStack, api: AnycapApi) -> None:

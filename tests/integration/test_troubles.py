@@ -91,8 +91,10 @@ def test_an_empty_account_holds_the_model_and_nothing_else(make_stack: MakeStack
         counts = stack.counts(batch_id)
         assert (counts.waiting, counts.failed, counts.published) == (len(poor), 0, len(NAMES))
         assert counts.spent_usd_micros == 30_000 * len(NAMES)
-        start, *_held, end = slack.messages  # the hold is said by itself while the other model goes on
+        start, held, end = slack.messages
         assert start["text"].startswith("🚀")
+        assert held["text"].startswith("⏸️")
+        assert f"imagechord resume {batch_id}" in str(held)
         assert "40" in str(end)
         assert "insufficient_credit" in str(end)
 

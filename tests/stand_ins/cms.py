@@ -1,4 +1,4 @@
-"""CMSs that record what they are told: the article's API, and four real ones as they were seen to behave."""
+"""A CMS that records what it is told and misbehaves on demand: the article's API."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from tests.stand_ins.http_server import Reply, Request, StandIn
 
@@ -115,93 +115,6 @@ class InterruptedCms(CmsStandIn):
     def written(self) -> int:
         """How many products have a picture."""
         return sum(url is not None for url in list(self.products.values()))
-
-
-class DialectCms(StandIn):
-    """A CMS that really exists, as far as writing a field goes. ``has_field=False``: the field was never created."""
-
-    def __init__(self, authorization: str, products: Iterable[str], *, has_field: bool = True) -> None:
-        super().__init__()
-        self.authorization = authorization
-        self.products: dict[str, str | None] = dict.fromkeys(products)
-        self.has_field = has_field
-
-    def answer(self, request: Request) -> Reply:
-        """Authorisation, then the dialect."""
-        if request.headers["Authorization"] != self.authorization:
-            return Reply(401, {"error": "unauthorized"})
-        return self.speak(request, unquote(urlsplit(request.path).path))
-
-    def speak(self, request: Request, path: str) -> Reply:
-        """What this CMS answers to an authorised request."""
-        raise NotImplementedError
-
-    def _record(self, sku: str, change: dict[str, Any]) -> dict[str, Any]:
-        """Keep the URL if the field exists, and show the record as it is then."""
-        if not self.has_field:
-            return {"sku": sku}
-        self.products[sku] = change.get("image_url")
-        return {"sku": sku, "image_url": self.products[sku]}
-
-
-class Directus(DialectCms):
-    """204 for a key it does not have, 200 while dropping a field it does not know (seen in 12.4.0)."""
-
-    def speak(self, request: Request, path: str) -> Reply:
-        """``PATCH /items/products/{sku}``."""
-        sku = path.removeprefix("/items/products/")
-        if path == "/users/me":
-            return Reply(body={"data": {}})
-        if request.method != "PATCH" or sku not in self.products:
-            return Reply(204 if request.method == "PATCH" else 404)
-        return Reply(body={"data": self._record(sku, request.json())})
-
-
-class Strapi(DialectCms):
-    """No PATCH; entries have a documentId of their own (seen in 5.54.0)."""
-
-    def speak(self, request: Request, path: str) -> Reply:
-        """``GET /api/products?filters[sku][$eq]=…``, then ``PUT /api/products/{documentId}``."""
-        if request.method == "GET" and path == "/api/products":
-            wanted = parse_qs(urlsplit(request.path).query).get("filters[sku][$eq]", [""])[0]
-            found = [{"documentId": f"doc-{n}", "sku": s} for n, s in enumerate(self.products) if s == wanted]
-            return Reply(body={"data": found})
-        if request.method != "PUT":
-            return Reply(405, {"error": "Method Not Allowed"})
-        skus = dict(enumerate(self.products))
-        sku = skus[int(path.removeprefix("/api/products/doc-"))]
-        return Reply(body={"data": self._record(sku, request.json()["data"])})
-
-
-class WordPress(DialectCms):
-    """Numeric ids, looked up by slug; only registered meta is kept (seen in 6.1)."""
-
-    def speak(self, request: Request, path: str) -> Reply:
-        """``GET /wp-json/wp/v2/products?slug=…``, then ``POST /wp-json/wp/v2/products/{id}``."""
-        ids = {sku: 100 + n for n, sku in enumerate(self.products)}
-        if request.method == "GET" and path == "/wp-json/wp/v2/products":
-            slug = parse_qs(urlsplit(request.path).query)["slug"][0]
-            return Reply(body=[{"id": ids[slug], "slug": slug}] if slug in ids else [])
-        if request.method == "GET":
-            return Reply(body={"id": 1})
-        skus = {number: sku for sku, number in ids.items()}
-        sku = skus[int(path.rpartition("/")[2])]
-        record = self._record(sku, request.json().get("meta", {}))
-        meta = {"image_url": record["image_url"]} if "image_url" in record else {}
-        return Reply(body={"id": ids[sku], "meta": meta})
-
-
-class Wagtail(DialectCms):
-    """Django REST framework: a slash at the end, unknown fields ignored (seen in 8.0 with DRF 3.18)."""
-
-    def speak(self, request: Request, path: str) -> Reply:
-        """``PATCH /api/products/{sku}/``."""
-        sku = path.removeprefix("/api/products/").removesuffix("/")
-        if path == "/api/products/" and request.method == "GET":
-            return Reply(body=[])
-        if sku not in self.products or not path.endswith("/"):
-            return Reply(404, {"detail": "Not found."})
-        return Reply(body=self._record(sku, request.json()))
 
 
 _NO_FAULT = CmsFault(status=200)

@@ -36,10 +36,14 @@ class PostgresUnavailable(Exception):
 
 @dataclass(frozen=True)
 class PostgresServer:
-    """A cluster; the socket is in ``folder``, the data below it. ``command`` runs the server."""
+    """A cluster; the socket is in ``folder``, the data below it. ``command`` runs the server.
+
+    It listens on ``port`` of 127.0.0.1 too, if there is one, and lets everybody in.
+    """
 
     folder: Path
     command: Sequence[str]
+    port: int | None = None
     _running: ExitStack = field(default_factory=ExitStack)
 
     def start(self) -> None:
@@ -68,7 +72,8 @@ class PostgresServer:
 
     def connect(self, database: str = "postgres") -> psycopg.Connection:
         """A connection of its own, in autocommit."""
-        return psycopg.connect(host=str(self.folder), user=_UNPRIVILEGED, dbname=database, autocommit=True)
+        where = {"host": str(self.folder), "port": str(self.port or 5432)}
+        return psycopg.connect(**where, user=_UNPRIVILEGED, dbname=database, autocommit=True)
 
     def answers(self) -> bool:
         """Whether it takes connections."""
@@ -99,8 +104,11 @@ def _unprivileged(folder: Path) -> list[str]:
 
 
 @contextmanager
-def postgres() -> Iterator[PostgresServer]:
-    """Start a cluster. Raises PostgresUnavailable when the machine has no server programs."""
+def postgres(port: int | None = None) -> Iterator[PostgresServer]:
+    """Start a cluster, on a port of 127.0.0.1 as well if one is given.
+
+    Raises PostgresUnavailable when the machine has no server programs.
+    """
     initdb, server = _binary("initdb"), _binary("postgres")
     # Short: the path of a socket may have 107 characters at most.
     folder = Path(tempfile.mkdtemp(prefix="pg-"))
@@ -113,9 +121,10 @@ def postgres() -> Iterator[PostgresServer]:
             capture_output=True,
             cwd=folder,
         )
-        options = [f"-c{name}={value}" for name, value in _SETTINGS.items()]
+        on_port = {"listen_addresses": "127.0.0.1", "port": port} if port else {}
+        options = [f"-c{name}={value}" for name, value in (_SETTINGS | on_port).items()]
         argv = [*as_somebody, server, "-D", data, "-k", str(folder), *options]
-        cluster = PostgresServer(folder, argv)
+        cluster = PostgresServer(folder, argv, port)
         cluster.start()
         try:
             yield cluster

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from tasks.core.cms_preset import CmsPreset, ReadBack
+from tasks.core.cms_preset import CmsPreset, ReadBack, Replaced
 from tasks.core.errors import Account, ConfigurationError, Invalid, NotSent, Overloaded, RateLimited, StepError
+from tasks.delivery.base import ReadableCms
 from tasks.delivery.cms import HttpCms, RecordedCms
+from tasks.delivery.readable_cms import http_cms
 from tests.contract.cms.conftest import Presets
 from tests.stand_ins.cms import CmsFault, CmsStandIn
 from tests.stand_ins.http_server import Reply, Request, StandIn
@@ -30,7 +32,7 @@ def cms() -> Iterator[CmsStandIn]:
 
 def client(cms: StandIn, preset: CmsPreset, token: str | None = "cms-token", total_seconds: float = 10) -> HttpCms:
     """The CMS under test, with a slash too many in its URL, as people write it."""
-    return HttpCms(cms.url + "/", token, preset, total_seconds=total_seconds)
+    return http_cms(cms.url + "/", token, preset, total_seconds=total_seconds)
 
 
 def test_the_articles_call(cms: CmsStandIn, presets: Presets) -> None:
@@ -74,6 +76,36 @@ def test_reading_back_finds_a_silent_loss(presets: Presets) -> None:
         with pytest.raises(Invalid, match="dropped the field"):
             client(cms, preset).write("SKU-1", [URL])
         assert client(cms, preset).write("SKU-1", [URL]) == "PATCH 204, read back"
+
+
+def test_what_all_variants_have_replaced_is_put_back(presets: Presets) -> None:
+    """A preset with a list keeps the first URL and the list, and both stand there again, or nothing does."""
+    replaced = Replaced(path="/api/products/{sku}", image_url="image_url", image_urls="image_urls")
+    preset = presets["generic_list"].model_copy(update={"replaced": replaced})
+    old = ["https://old/1.png", "https://old/2.png"]
+    with CmsStandIn(["SKU-1", "SKU-2"]) as cms:
+        readable = http_cms(cms.url, "cms-token", preset)
+        assert isinstance(readable, ReadableCms)
+        readable.write("SKU-1", old)
+        was = {sku: readable.read(sku) for sku in ("SKU-1", "SKU-2")}
+        for sku, shown in was.items():
+            readable.write(sku, [URL, f"{URL}?2"])
+            readable.restore(sku, shown)
+        assert was["SKU-1"] == {"image_url": old[0], "image_urls": old}
+        assert (cms.products["SKU-1"], cms.galleries["SKU-1"]) == (old[0], old)
+        assert (cms.products["SKU-2"], cms.galleries["SKU-2"]) == (None, None)
+
+
+@pytest.mark.parametrize("body", ["<html>Please log in</html>", "", "welcome"])
+def test_what_is_no_record_is_no_old_value(presets: Presets, body: str) -> None:
+    """A site that answers everything with 200 is found out before anything is kept or written."""
+    replaced = Replaced(path="/api/products/{sku}", image_url="image_url")
+    preset = presets["generic"].model_copy(update={"replaced": replaced})
+    with Canned(Reply(body=body)) as cms:
+        readable = client(cms, preset)
+        assert isinstance(readable, ReadableCms)
+        with pytest.raises(Account, match="CMS_URL must be the address of its API"):
+            readable.read("SKU-1")
 
 
 def test_another_value_is_not_a_success(presets: Presets) -> None:

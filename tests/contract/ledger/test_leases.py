@@ -147,6 +147,9 @@ def test_a_worker_that_leaves_its_work_counts_as_dead(scene: Scene, witness: str
     died = last_death(scene.ledger)
     assert died is not None
     assert timedelta(seconds=0) < died - datetime.now(UTC) < timedelta(seconds=5)
+    beat(scene.ledger, scene.worker, LEASE)
+    assert last_death(scene.ledger) == died, "its heart beats until its process has ended"
+    assert list(orphaned_claims(scene.ledger)) == [ticket.image_id]
 
 
 def test_the_claims_of_a_worker(scene: Scene, witness: str) -> None:

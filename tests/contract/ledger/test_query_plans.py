@@ -21,6 +21,7 @@ from tasks.ledger import (
     counting,
     events,
     falling_back,
+    following,
     keeping,
     leases,
     limiting,
@@ -29,6 +30,8 @@ from tasks.ledger import (
     referring,
     releasing,
     retrying,
+    rolling_back,
+    showing,
     submitting,
     summing,
     sweeping,
@@ -74,6 +77,10 @@ QUESTIONS: dict[str, Callable[[Ledger, str], object]] = {
     "undelivered": sweeping.undelivered,
     "chosen": lambda ledger, batch_id: list(retrying.chosen(ledger, batch_id, Selection())),
     "retry": lambda ledger, batch_id: retrying.retry(ledger, batch_id, Selection()),
+    "written_rows": lambda ledger, batch_id: list(rolling_back.written_rows(ledger, batch_id)),
+    "written_rows of keys": lambda ledger, batch_id: list(rolling_back.written_rows(ledger, batch_id, ["SKU-00001"])),
+    "count_unrecorded": rolling_back.count_unrecorded,
+    "mark_rolled_back": lambda ledger, batch_id: rolling_back.mark_rolled_back(ledger, batch_id, "SKU-00001"),
     "falling_back_waiting": lambda ledger, _batch_id: falling_back.waiting(ledger),
     "move_on": _move_on,
     "unneeded": lambda ledger, _batch_id: keeping.unneeded(ledger, NOW, (NOW, "f"), 100),
@@ -89,6 +96,8 @@ QUESTIONS: dict[str, Callable[[Ledger, str], object]] = {
     "matching_text": lambda ledger, batch_id: browsing.matching(ledger, batch_id, 9, Wanted(text="SKU")),
     "find_image": lambda ledger, batch_id: browsing.find_image(ledger, batch_id, 1),
     "image_revisions": lambda ledger, _batch_id: browsing.revisions(ledger, 1),
+    "samples": showing.samples,
+    "expected_usd_micros": showing.expected_usd_micros,
     "claim_message": lambda ledger, batch_id: summing.claim_message(ledger, batch_id, "end", "worker"),
 }
 
@@ -289,3 +298,10 @@ def test_untold_events_are_found_by_an_index(scene: Scene, question: str) -> Non
     plans = _plans(scene.ledger, lambda: EVENTS[question](scene.ledger), "imagechord_event")
     assert [line for line in plans if "imagechord_event" in line and "ix_imagechord_event_untold" not in line] == []
     assert "ix_imagechord_event_untold" in " ".join(plans)
+
+
+@pytest.mark.parametrize("table", ["summary", "notice"])
+def test_what_slack_is_still_to_be_told_is_found_by_an_index(scene: Scene, table: str) -> None:
+    """Every few seconds it is asked for: what has been said for good costs nothing."""
+    plans = _plans(scene.ledger, lambda: following.with_news(scene.ledger), f"imagechord_{table}.update_due_at")
+    assert plans[0].startswith(f"SEARCH imagechord_{table} USING INDEX ix_imagechord_{table}_update_due_at")

@@ -19,11 +19,12 @@ from tasks.core.errors import (
     StepError,
 )
 from tasks.delivery.slack import NullNotifier, SlackWebhook
-from tasks.delivery.slack_messages import started
+from tasks.delivery.slack_start import started
 from tests.stand_ins.http_server import Reply
 from tests.stand_ins.slack import SlackStandIn
+from tests.unit.delivery.summaries import summary
 
-MESSAGE = started("products.csv", 24, ["nano-banana-2"], expected_usd_micros=120_000, language="ko")
+MESSAGE = started(summary(), expected_usd_micros=120_000, language="ko")
 
 
 def test_a_message_arrives() -> None:

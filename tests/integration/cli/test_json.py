@@ -27,6 +27,7 @@ CALLS: dict[str, tuple[str, ...]] = {
     "resume": ("resume",),
     "cancel": ("cancel",),
     "publish": ("publish",),
+    "rollback": ("rollback", "--dry-run"),
     "limits": ("limits",),
     "report": ("report",),
     "export": ("export", "--output", "all.csv"),
@@ -43,8 +44,16 @@ CALLS: dict[str, tuple[str, ...]] = {
     "no such value": ("run", "products.csv", "--limit", "0"),
     "no such command": ("rnu",),
 }
-REFUSED = {"run", "submit", "pause", "cancel", "web", *(name for name in CALLS if name.startswith("no such"))}
-"""What cannot be done in that shop: a row is bad, there is no broker, the batch is over; or nobody can."""
+REFUSED = {
+    "run",
+    "submit",
+    "pause",
+    "cancel",
+    "rollback",
+    "web",
+    *(name for name in CALLS if name.startswith("no such")),
+}
+"""What cannot be done in that shop: a row is bad, there is neither broker nor CMS, the batch is over; or nobody can."""
 
 
 @pytest.fixture(scope="module")

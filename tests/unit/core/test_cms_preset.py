@@ -36,6 +36,12 @@ def test_a_small_preset_is_enough() -> None:
         ({"lookup": {"path": "/p", "field": "a b"}}, r"\[mine\].lookup.field"),
         ({"verify": {"mode": "read_back", "path": "/{x}", "field": "a"}}, r"\{x\} in"),
         ({"verify": {"mode": "hope"}}, r"\[mine\].verify"),
+        ({"replaced": {"image_url": "image_url"}}, r"replaced has no path, and there is no lookup"),
+        ({"replaced": {"path": "/{id}", "image_url": "a"}}, r"\{id\} in '/\{id\}'"),
+        ({"replaced": {"path": "/p", "image_urls": "a"}}, r"replaced must have a field for image_url, as body has"),
+        ({"replaced": {"path": "/p"}}, r"replaced must have a field for image_url"),
+        ({"replaced": {"path": "/p", "image_url": "a"}, "body": {"html": "<img src={image_url}>"}}, r"only a part"),
+        ({"replaced": True}, r"\[mine\].replaced"),
         ({"methd": "PUT"}, r"\[mine\].methd"),
         ({"per_minute": 0}, r"\[mine\].per_minute"),
     ],
@@ -65,7 +71,7 @@ def test_paths_are_quoted() -> None:
 def test_bodies_are_filled_in_depth() -> None:
     """Texts are filled wherever they stand, other values stay, and a value that looks like a placeholder is text."""
     body = {"data": [{"url": "{image_url}", "n": 1}, "key {sku}"], "flag": True, "none": None}
-    assert filled_body(body, {"sku": "{image_url}"}, ["https://x", "https://y"]) == {
+    assert filled_body(body, {"sku": "{image_url}"}, {"image_url": "https://x"}) == {
         "data": [{"url": "https://x", "n": 1}, "key {image_url}"],
         "flag": True,
         "none": None,
@@ -79,8 +85,29 @@ def test_a_list_stands_alone() -> None:
     assert preset.takes_list
     assert not parse_presets({"mine": GOOD})["mine"].takes_list
     urls = ["https://x", "https://y"]
-    assert filled_body(preset.body, {"sku": "1"}, urls) == {"first": "https://x", "all": urls}
+    pictures = {"image_url": "https://x", "image_urls": urls}
+    assert filled_body(preset.body, {"sku": "1"}, pictures) == {"first": "https://x", "all": urls}
     assert parse_presets({"mine": {**GOOD, "body": {"all": "{image_urls}"}}})["mine"].takes_list
+
+
+def test_what_was_there_fills_the_body_again() -> None:
+    """A value that the CMS had before goes back as it was, be it no text at all."""
+    body = {"data": {"image_url": "{image_url}", "note": "picture of {sku}"}}
+    for before in (None, "", "https://old", {"id": 7}):
+        assert filled_body(body, {"sku": "1"}, {"image_url": before}) == {
+            "data": {"image_url": before, "note": "picture of 1"}
+        }
+
+
+def test_a_readable_preset() -> None:
+    """It says where each value of its body is shown; without a path in the lookup's answer; false turns it off."""
+    body = {"image_url": "{image_url}", "image_urls": "{image_urls}"}
+    fields = {"image_url": "0.picture", "image_urls": "0.gallery"}
+    lookup = {"path": "/p?q={sku}", "field": "0.id"}
+    preset = parse_presets({"mine": {**GOOD, "body": body, "lookup": lookup, "replaced": fields}})["mine"]
+    assert preset.replaced
+    assert preset.replaced.fields == fields
+    assert parse_presets({"mine": {**GOOD, "replaced": False}})["mine"].replaced is False
 
 
 @pytest.mark.parametrize(

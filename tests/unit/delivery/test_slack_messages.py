@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,68 +14,18 @@ from tasks.core.events import Standing
 from tasks.core.holds import Hold, Reason
 from tasks.core.limits import CMS, LimitState
 from tasks.core.outages import DESTINATIONS, S3, Outage
+from tasks.core.showing import Shown
 from tasks.core.states import State
-from tasks.core.summary import BatchSummary, FailureGroup, Fallback
-from tasks.delivery.slack_messages import delivery_goes_on, delivery_held, finished, going_on, held, started
+from tasks.core.summary import FailureGroup, Fallback
+from tasks.delivery.slack_blocks import without_pictures
+from tasks.delivery.slack_holds import held
+from tasks.delivery.slack_messages import delivery_goes_on, delivery_held, finished
 from tasks.delivery.slack_messages import refused as refused_batch
+from tasks.delivery.slack_start import going_on, started
 from tasks.delivery.slack_text import as_text
 from tasks.delivery.slack_words import ENGLISH, KOREAN
 from tests.stand_ins.slack import block_kit_problems
-
-START = datetime(2026, 5, 1, 2, 0, tzinfo=UTC)
-
-
-def summary(**changes: Any) -> BatchSummary:
-    """A finished batch of 24, all published, for twelve cents."""
-    values: dict[str, Any] = {
-        "batch_id": "01JT2Z",
-        "name": "products.csv",
-        "round": 1,
-        "total": 24,
-        "counts": {State.PUBLISHED: 24},
-        "skipped_rows": 0,
-        "models": ("nano-banana-2",),
-        "started_at": START,
-        "ended_at": START + timedelta(minutes=12, seconds=5),
-        "spent_usd_micros": 120_000,
-        "reused": 0,
-        "failures": (),
-        "report_url": "https://shop.example.com/report.html?a=1&b=2",
-    }
-    return BatchSummary(**{**values, **changes})
-
-
-def refused(count: int = 2, **changes: Any) -> FailureGroup:
-    """Pictures that the provider's policy refused."""
-    values: dict[str, Any] = {
-        "state": State.REFUSED,
-        "error_class": ErrorClass.REFUSED,
-        "step": "generate",
-        "message": "prompt was blocked",
-        "count": count,
-        "example_keys": ("SKU-1", "SKU-2"),
-    }
-    return FailureGroup(**{**values, **changes})
-
-
-def test_start_in_korean() -> None:
-    """The start message has the rocket, the number of images, the model and the expected cost."""
-    message = started("products.csv", 1000, ["nano-banana-2"], expected_usd_micros=5_000_000)
-    assert message["text"] == "🚀 `products.csv`: 이미지 1,000장 생성을 시작합니다"
-    assert (
-        as_text(message) == "🚀 products.csv: 이미지 1,000장 생성을 시작합니다\n모델: nano-banana-2\n예상 비용: $5.00"
-    )
-
-
-def test_start_in_english_without_a_price() -> None:
-    """A model without a price makes no promise about cost."""
-    message = started("products.csv", 24, ["a", "b"], language="en")
-    assert as_text(message) == "🚀 products.csv: generating 24 images\nModel: a, b"
-
-
-def test_one_image() -> None:
-    """A first try with one row reads well."""
-    assert started("a.csv", 1, ["m"], language="en")["text"] == "🚀 `a.csv`: generating 1 image"
+from tests.unit.delivery.summaries import START, refused, summary
 
 
 def test_all_published() -> None:
@@ -242,7 +192,7 @@ def test_never_outside_slacks_limits(
     )
     message = finished(round_summary, language=language)
     assert list(block_kit_problems(message)) == []
-    assert list(block_kit_problems(started(name, 10**9, models, language=language))) == []
+    assert list(block_kit_problems(started(round_summary, language=language))) == []
     assert as_text(message)
 
 
@@ -358,3 +308,33 @@ def test_the_end_of_an_outage_says_how_long_it_was() -> None:
 def test_every_destination_has_words() -> None:
     """In both languages."""
     assert set(KOREAN.destinations) == set(ENGLISH.destinations) == set(DESTINATIONS)
+
+
+def shown(count: int) -> list[Shown]:
+    """So many pictures."""
+    return [Shown(f"SKU-{n}", f"https://cdn.example.com/a&b/{n}.png") for n in range(count)]
+
+
+def test_pictures_are_shown_small_beside_their_keys() -> None:
+    """Six at most, with the key as their alt text, and a way to the whole picture."""
+    message = finished(summary(), pictures=shown(9), language="en")
+    assert list(block_kit_problems(message)) == []
+    pictures = [block for block in message["blocks"] if "accessory" in block]
+    assert [block["accessory"]["alt_text"] for block in pictures] == [f"SKU-{n}" for n in range(6)]
+    assert pictures[0]["accessory"]["image_url"] == "https://cdn.example.com/a&b/0.png"
+    assert "SKU-0\nOpen the picture: https://cdn.example.com/a&b/0.png\n" in as_text(message)
+
+
+def test_a_summary_with_everything_is_within_slacks_fifty_blocks() -> None:
+    """The most that it can hold, pictures among it; without them it is the same message."""
+    groups = tuple(refused(n, state=state) for n in range(1, 30) for state in (State.FAILED, State.HELD))
+    batch = summary(
+        failures=groups,
+        fallbacks=(Fallback("a", "b", 1, 1),),
+        limits=(LimitState("a", found_per_minute=1.0),),
+        webhook=Standing(1, "503", gave_up=False),
+    )
+    message = finished(batch, pictures=shown(6))
+    assert len(message["blocks"]) == 50
+    assert list(block_kit_problems(message)) == []
+    assert without_pictures(message) == finished(batch)

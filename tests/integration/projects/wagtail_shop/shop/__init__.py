@@ -1,0 +1,1 @@
+"""A shop whose products are Wagtail pages, with a REST API of its own over them."""
