@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from functools import wraps
 from typing import Any
 from urllib.parse import parse_qs, quote
@@ -83,10 +84,18 @@ def submit(services: Services, request: Request) -> Response:
 
 @_answering
 def listing(services: Services, request: Request) -> Response:
-    """``GET /api/batches?limit=``: the newest first."""
-    heads = browsing.heads(services.ledger, _number(request, "limit", _FEW, most=_MOST))
+    """``GET /api/batches?limit=&before=``: the newest first; ``next`` is what the following page begins before."""
+    limit, before = _number(request, "limit", _FEW, most=_MOST), _query(request).get("before")
+    heads = browsing.heads(services.ledger, limit, _place(services, before) if before else None)
     counts = browsing.counts(services.ledger, [head.id for head in heads])
-    return _json(200, {"batches": [_of_head(head, counts.get(head.id, {})) for head in heads]})
+    following = heads[-1].id if len(heads) == limit else None
+    return _json(200, {"batches": [_of_head(head, counts.get(head.id, {})) for head in heads], "next": following})
+
+
+def _place(services: Services, batch_id: str) -> tuple[datetime, str]:
+    """Where a batch stands in the list. Raises Refused."""
+    found = _found(services, batch_id)
+    return browsing.head(services.ledger, found.id).created_at, found.id
 
 
 def _of_head(head: browsing.BatchHead, counts: Mapping[State, int]) -> dict[str, Any]:

@@ -105,6 +105,21 @@ def test_rows_as_json_and_their_pictures_page_by_page(caller: Caller) -> None:
     assert {"published": 5} in [each["counts"] for each in listed if each["batch"] == found["batch"]]
 
 
+def test_the_newest_page_by_page(caller: Caller) -> None:
+    """Each batch is on one page, the newest first."""
+    rows = [{"sku": f"L-{n}", "name": "컵", "color": "빨강"} for n in range(3)]
+    ids = [caller.rested(caller.post_rows([row]))["batch"] for row in rows]
+    listed = [batch["batch"] for batch in caller.call("GET", "/api/batches?limit=1000").json()["batches"]]
+    assert listed[:3] == ids[::-1]
+    first = caller.call("GET", "/api/batches?limit=2").json()
+    assert [batch["batch"] for batch in first["batches"]] == listed[:2]
+    assert first["next"] == listed[1]
+    rest = caller.call("GET", f"/api/batches?limit=1000&before={first['next']}").json()
+    assert [batch["batch"] for batch in rest["batches"]] == listed[2:]
+    assert rest["next"] is None
+    assert caller.call("GET", "/api/batches?before=none").status_code == 404
+
+
 def test_rows_with_mistakes(caller: Caller) -> None:
     """A worker refuses them, and the batch's address says every problem; nothing is started."""
     good = {"sku": "D-1", "name": "컵", "color": "빨강"}
