@@ -1,7 +1,11 @@
-"""How Celery comes by its settings: as always, but a slip in them is one line for whoever has typed the command."""
+"""How Celery's programs come by their settings: a slip in them is one line for whoever typed the command.
+
+And Flower's list of tasks says what they are about, where nobody has chosen its columns.
+"""
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import click
@@ -10,6 +14,7 @@ from celery.loaders.app import AppLoader
 from tasks.core.errors import ConfigurationError
 
 _BAD_CONFIGURATION = 2
+_FLOWERS_COLUMNS = "name,args,state,received,runtime,worker,uuid"
 
 
 class Told(ConfigurationError, click.ClickException):
@@ -30,3 +35,13 @@ class Loader(AppLoader):
             super().config_from_object(obj, silent)
         except ConfigurationError as error:
             raise Told(str(error)) from error
+
+    def import_default_modules(self) -> Any:
+        """As Celery's own; Flower calls it before it looks at its own options for the first time."""
+        if "flower.options" in sys.modules:
+            from tornado.options import options
+
+            # A default, so that a column chosen by argument, variable or file wins. Tornado has no other way to it, and
+            # Flower itself takes this one.
+            options._options["tasks-columns"].default = _FLOWERS_COLUMNS  # noqa: SLF001
+        return super().import_default_modules()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -115,6 +116,8 @@ def test_flower_shows_whose_picture_a_task_is_about(watched: Watched) -> None:
     assert {task["args"] for task in tasks.values()} == {label}
     page = requests.get(f"{watched.flower}/task/{tasks['imagechord.upload_s3']['uuid']}", timeout=10).text
     assert label in page
+    columns = re.findall(r"<th[^>]*>\s*([\w ]+?)\s*</th>", requests.get(f"{watched.flower}/tasks", timeout=10).text)
+    assert columns == ["Name", "args", "State", "Received", "Runtime", "Worker", "UUID"]
 
 
 def test_flower_shows_what_a_batch_is_asked_for_with(watched: Watched) -> None:
