@@ -1,34 +1,29 @@
-"""The one place that chooses implementations from settings. One :class:`Services` per process."""
+"""What a process works with, made once: one :class:`Services` per process."""
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from tasks import choosing
 from tasks.core.callbacks import callback_url, sign
 from tasks.core.catalogue import Limits
 from tasks.core.day_budget import DayBudget, day_budget
-from tasks.core.errors import ConfigurationError
-from tasks.core.keys import cache_control
 from tasks.core.limits import CMS, Limited
-from tasks.core.money import usd_micros
-from tasks.core.published import PublishedPicture
 from tasks.core.redaction import conceal
 from tasks.core.retry import BreakerRules, RetryRules
 from tasks.delivery.base import Cms, Notifier
 from tasks.ledger.engine import Ledger, parse_database_url
 from tasks.ledger.migrate import require_current
 from tasks.providers.base import Provider, QueueProvider
-from tasks.providers.registry import build
-from tasks.settings import Settings, load_settings, shipped_config
+from tasks.settings import Settings, load_settings
 from tasks.storage.base import PublicStore, Staging
-from tasks.storage.folder import FolderPublic
 from tasks.storage.locations import staging_from_url
-from tasks.storage.s3_client import S3ClientFactory, S3Connection
+from tasks.storage.s3_client import S3ClientFactory
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -71,7 +66,7 @@ class Services:
     @property
     def redis(self) -> Redis:
         """Limits, pauses and small marks. Commands raise redis.RedisError when it does not answer."""
-        return self._once("redis", self._connect_redis)
+        return self._once("redis", lambda: choosing.redis_client(self.settings))
 
     @property
     def limits(self) -> Limiter:
@@ -81,7 +76,7 @@ class Services:
     @property
     def breaker(self) -> Breaker:
         """Whether deliveries are held, over the cluster. Commands raise redis.RedisError."""
-        return self._once("breaker", self._open_breaker)
+        return self._once("breaker", lambda: choosing.breaker(self.settings, self.redis))
 
     @property
     def meter(self) -> Meter:
@@ -110,12 +105,12 @@ class Services:
     @property
     def public(self) -> PublicStore:
         """Where the world sees them: S3_BUCKET, or the local output folder."""
-        return self._once("public", self._open_public)
+        return self._once("public", lambda: choosing.public_store(self.settings, self._s3))
 
     @property
     def cms(self) -> Cms:
         """CMS_URL's, CMS_HOOK's, or the one that only records. Raises ConfigurationError for a bad one."""
-        return self._once("cms", self._open_cms)
+        return self._once("cms", lambda: choosing.cms(self.settings, lambda: self.ledger))
 
     @property
     def notifier(self) -> Notifier:
@@ -123,12 +118,12 @@ class Services:
 
         Raises ConfigurationError for a token without a channel.
         """
-        return self._once("notifier", self._open_notifier)
+        return self._once("notifier", lambda: choosing.notifier(self.settings))
 
     @property
     def webhooks(self) -> Webhooks:
         """Whoever tells batches' webhooks. Raises ConfigurationError without a usable WEBHOOK_SECRET."""
-        return self._once("webhooks", self._open_webhooks)
+        return self._once("webhooks", lambda: choosing.webhooks(self.settings, self.ledger.identity()))
 
     def source_object(self, url: str) -> Iterator[bytes]:
         """The bytes of ``s3://bucket/key``, a source of rows. Raises StepError of the fitting class."""
@@ -151,45 +146,7 @@ class Services:
 
     def provider(self, name: str) -> Provider | QueueProvider:
         """A provider by the catalogue's name. Raises ConfigurationError for an unknown one."""
-        return self._once(f"provider {name}", lambda: build(name, **self._provider_options(name)))
-
-    def _provider_options(self, name: str) -> dict[str, Any]:
-        """What each provider's constructor takes from the settings."""
-        get, preferences = self.settings.get, self.settings.preferences
-        private = {"allow_private_urls": preferences.allow_private_provider_urls}
-        credit = preferences.usd_per_credit
-        font = {"font_file": shipped_config() / "fonts" / "ImagechordSans.otf"}
-        options: dict[str, dict[str, Any]] = {
-            "preview": font,
-            "preview_async": font,
-            "anycap": {
-                "api_key": get("ANYCAP_API_KEY"),
-                "endpoint": get("ANYCAP_API_ENDPOINT"),
-                "config_dir": self.settings.home / "anycap",
-                "usd_micros_per_credit": None if credit is None else usd_micros(credit),
-                **private,
-            },
-            "openai_compatible": {"keys": self._endpoint_keys(), "base_url": get("OPENAI_BASE_URL"), **private},
-            "gemini": {"api_key": get("GEMINI_API_KEY")},
-            "fal": {"api_key": get("FAL_KEY"), **private},
-            "replicate": {
-                "api_token": get("REPLICATE_API_TOKEN"),
-                "webhook_secret": get("REPLICATE_WEBHOOK_SECRET"),
-                **private,
-            },
-        }
-        return options.get(name, {})
-
-    def _endpoint_keys(self) -> dict[str, str | None]:
-        """The keys of the models' endpoints by their variables; the empty one, of servers without keys, has none.
-
-        Variables of the user's own are in no list of secrets, so their values are concealed here.
-        """
-        endpoints = [spec.endpoint for spec in self.settings.catalogue.models.values()]
-        names = {"OPENAI_API_KEY", *(endpoint.key_variable for endpoint in endpoints if endpoint)}
-        keys = {name: self.settings.get(name) if name else "" for name in names}
-        conceal(filter(None, keys.values()))
-        return keys
+        return self._once(f"provider {name}", lambda: choosing.provider(self.settings, name))
 
     def day_budget(self, model: str) -> DayBudget | None:
         """What a model of the catalogue may cost today, if that is limited."""
@@ -234,29 +191,10 @@ class Services:
         require_current(ledger)
         return ledger
 
-    def _connect_redis(self) -> Redis:
-        url = self.settings.redis_url
-        if url is None:
-            raise ConfigurationError("no broker: set IMAGECHORD_REDIS_URL or REDIS_URL")
-        from redis import Redis  # as below: what a command does not use, it need not wait for
-
-        return Redis.from_url(url, socket_timeout=5, socket_connect_timeout=5, health_check_interval=25)
-
     def _open_limits(self) -> Limiter:
         from tasks.limits.limiter import Limiter
 
         return Limiter(self.redis, self.limited)
-
-    def _open_breaker(self) -> Breaker:
-        from tasks.limits.breaker import Breaker, OutageRules
-
-        preferences = self.settings.preferences
-        rules = OutageRules(
-            failures_in_a_row=preferences.delivery_failures_in_a_row,
-            pause_seconds=preferences.delivery_pause_seconds,
-            longest_pause_seconds=preferences.delivery_longest_pause_seconds,
-        )
-        return Breaker(self.redis, rules)
 
     def _open_meter(self) -> Meter:
         from tasks.meter import Meter
@@ -265,82 +203,7 @@ class Services:
 
     @property
     def _s3(self) -> S3ClientFactory:
-        return self._once("s3", self._s3_factory)
-
-    def _s3_factory(self) -> S3ClientFactory:
-        get = self.settings.get
-        connection = S3Connection(
-            region=get("AWS_REGION") or get("AWS_DEFAULT_REGION"),
-            profile=get("AWS_PROFILE"),
-            access_key_id=get("AWS_ACCESS_KEY_ID"),
-            secret_access_key=get("AWS_SECRET_ACCESS_KEY"),
-            session_token=get("AWS_SESSION_TOKEN"),
-            endpoint_url=get("AWS_ENDPOINT_URL_S3"),
-            max_connections=self.settings.preferences.worker_concurrency,
-        )
-        return S3ClientFactory(connection)
-
-    def _open_public(self) -> PublicStore:
-        base_url = self.settings.get("PUBLIC_BASE_URL")
-        bucket = self.settings.get("S3_BUCKET")
-        if bucket is None:
-            return FolderPublic(self.settings.output, base_url)
-        from tasks.storage.s3 import S3Public
-
-        preferences = self.settings.preferences
-        return S3Public(
-            self._s3,
-            bucket,
-            base_url=base_url,
-            endpoint_url=self.settings.get("AWS_ENDPOINT_URL_S3"),
-            cache_control=cache_control(preferences.key_pattern, preferences.cache_control),
-        )
-
-    def _open_cms(self) -> Cms:
-        from tasks.delivery.cms import RecordedCms
-        from tasks.delivery.readable_cms import http_cms
-
-        url, hook = self.settings.get("CMS_URL"), self.settings.get("CMS_HOOK")
-        if url and hook:
-            raise ConfigurationError("CMS_URL and CMS_HOOK are both set: a picture is published in one way; unset one")
-        if hook:
-            return self._hook(hook)
-        if url is None:
-            return RecordedCms()
-        return http_cms(url, self.settings.get("CMS_TOKEN"), self.settings.cms_preset)
-
-    def _hook(self, path: str) -> Cms:
-        from tasks.delivery.hook import HookCms
-        from tasks.ledger.describing import describe
-
-        def describe_one(image_id: int, urls: Sequence[str]) -> PublishedPicture:
-            return describe(self.ledger, image_id, urls)
-
-        return HookCms(path, describe_one, django_settings=self.settings.get("DJANGO_SETTINGS_MODULE"))
-
-    def _open_notifier(self) -> Notifier:
-        from tasks.delivery.slack import NullNotifier, SlackWebhook
-        from tasks.delivery.slack_bot import API_URL, SlackBot
-
-        token, channel = self.settings.get("SLACK_BOT_TOKEN"), self.settings.get("SLACK_CHANNEL")
-        if token and not channel:
-            raise ConfigurationError("SLACK_BOT_TOKEN is set and SLACK_CHANNEL is not: set it to the channel's id (C…)")
-        if token and channel:
-            return SlackBot(token, channel, api_url=self.settings.get("SLACK_API_URL") or API_URL)
-        url = self.settings.get("SLACK_WEBHOOK_URL")
-        return NullNotifier() if url is None else SlackWebhook(url)
-
-    def _open_webhooks(self) -> Webhooks:
-        from tasks.delivery.webhooks import Webhooks
-
-        secret = self.settings.get("WEBHOOK_SECRET")
-        if secret is None:
-            raise ConfigurationError(
-                "WEBHOOK_SECRET is not set: what webhooks are told could not be signed; set it to what it is where "
-                "batches are submitted"
-            )
-        allow_private = self.settings.preferences.allow_private_webhook_urls
-        return Webhooks(secret, self.ledger.identity(), allow_private=allow_private)
+        return self._once("s3", lambda: choosing.s3_clients(self.settings))
 
 
 _current: Services | None = None
